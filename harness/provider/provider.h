@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A provider makes nodes: virtual machines with an SSH server, a management
+ * network that no fault touches, a cluster network that faults cut, and one
+ * data disk each.
+ *
+ *   provider_open -> create -> (start / power_off)* -> destroy -> close
+ *
+ * Everything outside this process (QEMU, files, namespaces) is reachable from
+ * cluster->runtime_dir alone, so that provider_recover() can end it after the
+ * driver was killed.
+ *
+ * Threads: one thread for create/destroy; power operations on different nodes
+ * may run in parallel.
+ */
+#ifndef ORDEAL_PROVIDER_PROVIDER_H
+#define ORDEAL_PROVIDER_PROVIDER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "harness/base/clock.h"
+#include "harness/base/error.h"
+#include "harness/base/limits.h"
+#include "harness/remote/remote.h"
+
+/* A host-side TCP door to a port of a node. */
+struct door {
+    uint16_t guest_port;
+    uint16_t host_port; /* on 127.0.0.1 */
+};
+#define NODE_DOORS_MAX 4
+
+struct node {
+    char name[NODE_NAME_MAX]; /* "n1".. */
+    unsigned index;           /* 0.. */
+    struct endpoint ssh;      /* strings owned by the cluster */
+    char cluster_address[64]; /* "10.77.0.11" */
+    char cluster_interface[16]; /* "cluster" inside the guest */
+    struct door doors[NODE_DOORS_MAX];
+    unsigned door_count;
+    char console_path[4096]; /* serial console log on the host */
+};
+
+struct cluster {
+    struct node nodes[NODE_COUNT_MAX];
+    unsigned node_count;
+    char runtime_dir[64]; /* short: unix socket paths end at 108 bytes */
+    char run_id[64];      /* [a-z0-9-], names everything we make */
+    uint64_t key_serial;  /* unused by readers; see provider docs */
+};
+
+struct cluster_spec {
+    unsigned node_count;
+    const char *run_id;
+    const char *runtime_dir; /* exists, mode 0700, owned by us */
+    const char *image_dir;   /* as 'ordeal image path' prints it */
+    unsigned memory_mib, vcpus;
+    unsigned data_disk_mib;
+    const uint16_t *door_ports; /* guest ports that clients need */
+    unsigned door_count;
+};
+
+enum accelerator { ACCELERATOR_TCG, ACCELERATOR_KVM };
+
+struct provider;
+
+struct provider_ops {
+    const char *name, *description;
+    /* 'uri' NULL: the default. */
+    int (*open)(struct provider *p, const char *uri, struct error *err);
+    int (*create)(struct provider *p, const struct cluster_spec *spec,
+                  struct cluster *ret, struct error *err);
+    /* Hard power off, and power on again with disk and keys as they were. */
+    int (*power_off)(struct provider *p, unsigned node, struct error *err);
+    int (*power_on)(struct provider *p, unsigned node, struct error *err);
+    /* Ends and removes everything; idempotent; also after half a create. */
+    int (*destroy)(struct provider *p, struct error *err);
+    void (*close)(struct provider *p);
+    /* Ends what a dead driver left below runtime_dir.  Needs no open. */
+    int (*recover)(const char *runtime_dir, struct error *err);
+};
+
+struct provider {
+    const struct provider_ops *ops;
+    struct clock *clock;
+    void *state;
+};
+
+extern const struct provider_ops provider_libvirt_ops;
+extern const struct provider_ops provider_local_ops; /* processes, for tests */
+
+int provider_open(struct provider *p, const struct provider_ops *ops,
+                  struct clock *clock, const char *uri, struct error *err);
+int provider_create(struct provider *p, const struct cluster_spec *spec,
+                    struct cluster *ret, struct error *err);
+int provider_power_off(struct provider *p, unsigned node, struct error *err);
+int provider_power_on(struct provider *p, unsigned node, struct error *err);
+int provider_destroy(struct provider *p, struct error *err);
+void provider_close(struct provider *p);
+
+const struct provider_ops *provider_find(const char *name); /* NULL: none */
+
+#endif

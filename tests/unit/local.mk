@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+# Unit tests: no virtual machine, no network beyond loopback, seconds.
+UNIT_TESTS =
+UNIT_TESTS += test-base
+test_base_SOURCES = %D%/test-base.c
+test_base_LDADD = $(ORDEAL_BASE_LIBS)
+
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
