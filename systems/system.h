@@ -30,7 +30,7 @@ enum node_role {
 
 /* A daemon process, named so that no restart can be mistaken for it. */
 struct process_id {
-    int32_t pid; /* 0: not running */
+    int32_t pid;          /* 0: not running */
     uint64_t start_ticks; /* /proc/PID/stat field 22 */
     char boot_id[40];
     bool stopped; /* state T: SIGSTOP bit */
@@ -59,8 +59,8 @@ struct system_ops {
     unsigned door_count;
     /* The system's own port between nodes, for probes of the network. */
     uint16_t peer_port;
-    int (*install)(const struct system_node *n,
-                   const struct system_options *o, struct error *err);
+    int (*install)(const struct system_node *n, const struct system_options *o,
+                   struct error *err);
     int (*start)(const struct system_node *n, struct error *err);
     int (*stop)(const struct system_node *n, int64_t timeout_ns,
                 struct error *err); /* graceful; waits for the end */
@@ -69,9 +69,8 @@ struct system_ops {
     int (*process)(const struct system_node *n, struct process_id *ret,
                    struct error *err);
     /* Through the client door; quick; ROLE_UNKNOWN is not an error. */
-    int (*status)(const struct cluster *c, unsigned node,
-                  int64_t timeout_ns, struct system_status *ret,
-                  struct error *err);
+    int (*status)(const struct cluster *c, unsigned node, int64_t timeout_ns,
+                  struct system_status *ret, struct error *err);
     /* Logs, digests, metrics, exit records into dir (exists). */
     int (*collect)(const struct system_node *n, const char *dir,
                    struct error *err);

@@ -4,3 +4,17 @@ include tests/integration/local.mk
 include tests/simulation/local.mk
 include tests/e2e/local.mk
 EXTRA_DIST += %D%/lib/tap.h
+EXTRA_DIST += %D%/tidy.sh
+
+# check-fast: each commit.  check: that and what needs minutes.  The parts that
+# need virtual machines are check-e2e (tests/check-all runs all of it).
+TIDY_TESTS = %D%/tidy.sh
+.PHONY: check-fast check-unit check-tidy check-e2e
+check-unit: $(check_PROGRAMS)
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(UNIT_TESTS)'
+check-tidy:
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(TIDY_TESTS)'
+check-fast: $(check_PROGRAMS)
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(UNIT_TESTS) $(TIDY_TESTS)'
+check-e2e: all $(check_PROGRAMS)
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(E2E_TESTS)'

@@ -119,9 +119,9 @@ duration_parse(const char *text, int64_t *ret_ns)
     static const struct {
         const char *suffix;
         int64_t unit_ns;
-    } units[] = {{"ms", NS_PER_MS},      {"s", NS_PER_S},
-                 {"m", 60 * NS_PER_S},   {"h", 3600 * NS_PER_S},
-                 {"us", NS_PER_US},      {"", NS_PER_S}};
+    } units[] = {{"ms", NS_PER_MS},    {"s", NS_PER_S},
+                 {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S},
+                 {"us", NS_PER_US},    {"", NS_PER_S}};
     char *end;
     double amount;
 

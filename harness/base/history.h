@@ -51,9 +51,9 @@ struct position {
 };
 
 struct event {
-    uint64_t index;  /* 0.. in file order; set by the writer and the reader */
-    int64_t time_ns; /* monotonic, one host clock; set by the writer when 0 */
-    uint32_t process;    /* HISTORY_PROCESS_NONE for faults and notes */
+    uint64_t index;   /* 0.. in file order; set by the writer and the reader */
+    int64_t time_ns;  /* monotonic, one host clock; set by the writer when 0 */
+    uint32_t process; /* HISTORY_PROCESS_NONE for faults and notes */
     enum event_kind kind;
     struct id128 operation; /* zero: none */
     uint32_t attempt;       /* 1.. ; 0 for faults and notes */
@@ -116,8 +116,7 @@ void history_writer_stat(struct history_writer *w, struct history_stat *ret);
 struct history_reader;
 
 /* Reads our binary form, or our JSONL, told apart by the first bytes. */
-struct history_reader *history_reader_open(const char *path,
-                                           struct error *err);
+struct history_reader *history_reader_open(const char *path, struct error *err);
 void history_reader_free(struct history_reader *r);
 
 /* The header's JSON object; borrowed. */

@@ -23,8 +23,8 @@ void log_set_sink(void (*sink)(void *ctx, enum log_level level,
                                const char *line),
                   void *ctx);
 
-void log_message(enum log_level level, const char *module, const char *fmt,
-                 ...) PRINTF_LIKE(3, 4);
+void log_message(enum log_level level, const char *module, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 
 #define log_error(module, ...) log_message(LOG_ERROR, module, __VA_ARGS__)
 #define log_warning(module, ...) log_message(LOG_WARNING, module, __VA_ARGS__)

@@ -347,8 +347,7 @@ fields_from_json(struct arena *a, const json_t *object, struct fields *ret,
         return error_set(err, ERROR_CONFIG, "fields must be a JSON object");
     if (json_object_size(object) > FIELDS_MAX)
         return error_set(err, ERROR_CONFIG, "more than %d fields", FIELDS_MAX);
-    json_object_foreach((json_t *)object, key, json)
-    {
+    json_object_foreach ((json_t *)object, key, json) {
         struct value v;
 
         if (value_from_json(a, json, &v, err) < 0)

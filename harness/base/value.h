@@ -56,8 +56,10 @@ struct fields {
     size_t count, cap;
 };
 
-#define FIELDS_MAX 32       /* the widest result has 14; room for systems */
-#define VALUE_LIST_MAX 4096 /* a bundle or an expired list; 64 at most today */
+#define FIELDS_MAX 32 /* the widest result has 14; room for systems */
+#define VALUE_LIST_MAX                                                         \
+    4096 /* a bundle or an expired list; 64 at most today                      \
+          */
 #define VALUE_DEPTH_MAX 4
 #define VALUE_STRING_MAX 65536
 
@@ -73,7 +75,8 @@ void fields_set_id(struct arena *a, struct fields *f, const char *key,
 void fields_set_string(struct arena *a, struct fields *f, const char *key,
                        const char *text); /* copies text */
 void fields_set_list(struct arena *a, struct fields *f, const char *key,
-                     const struct value *items, size_t count); /* shallow copy */
+                     const struct value *items,
+                     size_t count); /* shallow copy */
 
 /* NULL when there is no such field. */
 const struct value *fields_get(const struct fields *f, const char *key);

@@ -33,10 +33,10 @@ struct door {
 #define NODE_DOORS_MAX 4
 
 struct node {
-    char name[NODE_NAME_MAX]; /* "n1".. */
-    unsigned index;           /* 0.. */
-    struct endpoint ssh;      /* strings owned by the cluster */
-    char cluster_address[64]; /* "10.77.0.11" */
+    char name[NODE_NAME_MAX];   /* "n1".. */
+    unsigned index;             /* 0.. */
+    struct endpoint ssh;        /* strings owned by the cluster */
+    char cluster_address[64];   /* "10.77.0.11" */
     char cluster_interface[16]; /* "cluster" inside the guest */
     struct door doors[NODE_DOORS_MAX];
     unsigned door_count;

@@ -34,8 +34,8 @@ struct endpoint {
 struct exec_options {
     const char *input; /* standard input, NULL: none */
     size_t input_len;
-    int64_t timeout_ns;   /* 0: REMOTE_EXEC_TIMEOUT_NS */
-    size_t output_max;    /* per stream; 0: EXEC_OUTPUT_BYTES_MAX */
+    int64_t timeout_ns; /* 0: REMOTE_EXEC_TIMEOUT_NS */
+    size_t output_max;  /* per stream; 0: EXEC_OUTPUT_BYTES_MAX */
 };
 
 #define REMOTE_EXEC_TIMEOUT_NS (30 * NS_PER_S)

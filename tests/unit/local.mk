@@ -5,5 +5,9 @@ UNIT_TESTS += test-base
 test_base_SOURCES = %D%/test-base.c
 test_base_LDADD = $(ORDEAL_BASE_LIBS)
 
+UNIT_TESTS += test-scenario
+test_scenario_SOURCES = %D%/test-scenario.c
+test_scenario_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_BASE_LIBS)
+
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)

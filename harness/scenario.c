@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The YAML object is taken apart key by key; every key is consumed from a
+ * working copy, and what is left at the end is an unknown key and an error.
+ */
+#include "config.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/base/arena.h"
+#include "harness/base/clock.h"
+#include "harness/base/file.h"
+#include "harness/base/limits.h"
+#include "harness/paths.h"
+#include "harness/scenario.h"
+#include "harness/yaml.h"
+
+struct scenario_reader {
+    const char *where; /* "FILE" or "FILE: workload" */
+    json_t *object;    /* working copy */
+    struct error *err; /* first failure sticks */
+};
+
+static void
+scenario_reader_fail(struct scenario_reader *r, const char *key,
+                     const char *expected)
+{
+    if (r->err->kind == ERROR_NONE)
+        error_set(r->err, ERROR_CONFIG, "%s: '%s' must be %s", r->where, key,
+                  expected);
+}
+
+/* The value of key, taken out of the object; NULL when absent. */
+static json_t *
+scenario_take(struct scenario_reader *r, const char *key)
+{
+    json_t *value = json_object_get(r->object, key);
+
+    json_incref(value);
+    json_object_del(r->object, key);
+    return value;
+}
+
+static char *
+scenario_take_string(struct scenario_reader *r, const char *key,
+                     const char *fallback)
+{
+    json_t *value = scenario_take(r, key);
+    char *text = NULL;
+
+    if (value == NULL)
+        return fallback == NULL ? NULL : xstrdup(fallback);
+    if (json_is_string(value))
+        text = xstrdup(json_string_value(value));
+    else
+        scenario_reader_fail(r, key, "a string");
+    json_decref(value);
+    return text;
+}
+
+static uint64_t
+scenario_take_uint(struct scenario_reader *r, const char *key,
+                   uint64_t fallback, uint64_t min, uint64_t max)
+{
+    json_t *value = scenario_take(r, key);
+    json_int_t n = json_integer_value(value);
+    char expected[80];
+
+    if (value == NULL)
+        return fallback;
+    if (!json_is_integer(value) || n < 0 || (uint64_t)n < min ||
+        (uint64_t)n > max) {
+        snprintf(expected, sizeof(expected),
+                 "a whole number from %" PRIu64 " to %" PRIu64, min, max);
+        scenario_reader_fail(r, key, expected);
+    }
+    json_decref(value);
+    return (uint64_t)n;
+}
+
+static int64_t
+scenario_take_duration(struct scenario_reader *r, const char *key,
+                       int64_t fallback_ns)
+{
+    json_t *value = scenario_take(r, key);
+    int64_t ns = fallback_ns;
+
+    if (value == NULL)
+        return fallback_ns;
+    if (json_is_integer(value) && json_integer_value(value) > 0 &&
+        json_integer_value(value) < 1000000)
+        ns = json_integer_value(value) * NS_PER_S;
+    else if (!json_is_string(value) ||
+             !duration_parse(json_string_value(value), &ns) || ns <= 0)
+        scenario_reader_fail(r, key, "a duration like 60s, 15m or 2h");
+    json_decref(value);
+    return ns;
+}
+
+static double
+scenario_take_rate(struct scenario_reader *r, const char *key, double fallback)
+{
+    json_t *value = scenario_take(r, key);
+    double rate = json_number_value(value);
+
+    if (value == NULL)
+        return fallback;
+    if (!json_is_number(value) || rate < 0 || rate > 1e6)
+        scenario_reader_fail(r, key, "a number of operations per second");
+    json_decref(value);
+    return rate;
+}
+
+/* What is left is unknown. */
+static void
+scenario_reader_end(struct scenario_reader *r)
+{
+    const char *key = json_object_iter_key(json_object_iter(r->object));
+
+    if (key != NULL && r->err->kind == ERROR_NONE)
+        error_set(r->err, ERROR_CONFIG,
+                  "%s: unknown key '%s' (docs/SCENARIOS.md lists the keys)",
+                  r->where, key);
+}
+
+/*
+ * 'system: NAME' or 'system: {name: NAME, ...}': returns the name and leaves
+ * the rest as parameters.
+ */
+static char *
+scenario_take_named(struct scenario_reader *r, const char *key,
+                    const char *fallback, json_t **ret_params)
+{
+    json_t *value = scenario_take(r, key);
+    char *name = NULL;
+
+    *ret_params = json_object();
+    if (value == NULL) {
+        if (fallback == NULL)
+            scenario_reader_fail(r, key, "given");
+        return fallback == NULL ? NULL : xstrdup(fallback);
+    }
+    if (json_is_string(value)) {
+        name = xstrdup(json_string_value(value));
+    } else if (json_is_object(value) &&
+               json_is_string(json_object_get(value, "name"))) {
+        name = xstrdup(json_string_value(json_object_get(value, "name")));
+        json_object_update(*ret_params, value);
+        json_object_del(*ret_params, "name");
+    } else {
+        scenario_reader_fail(r, key, "a name, or a map with a 'name'");
+    }
+    json_decref(value);
+    return name;
+}
+
+static void
+scenario_read_evidence(struct scenario *s, json_t *object, struct error *err)
+{
+    struct scenario_reader r = {s->path, object, err};
+    struct scenario_evidence *e = &s->evidence;
+
+    if (object == NULL)
+        return;
+    if (!json_is_object(object)) {
+        scenario_reader_fail(&r, "evidence", "a map");
+        return;
+    }
+    e->operations = scenario_take_uint(&r, "operations", 0, 0, UINT32_MAX);
+    e->faults = scenario_take_uint(&r, "faults", 0, 0, FAULT_PLAN_MAX);
+    e->primary_hits =
+        scenario_take_uint(&r, "primary_hits", 0, 0, FAULT_PLAN_MAX);
+    e->unknown_attempts =
+        scenario_take_uint(&r, "unknown_attempts", 0, 0, UINT32_MAX);
+    e->leader_changes =
+        scenario_take_uint(&r, "leader_changes", 0, 0, FAULT_PLAN_MAX);
+    scenario_reader_end(&r);
+}
+
+static void
+scenario_read_load(struct scenario *s, struct error *err)
+{
+    struct scenario_reader r = {s->path, s->workload_params, err};
+
+    s->client_count = scenario_take_uint(&r, "clients", 8, 1, CLIENT_COUNT_MAX);
+    s->rate = scenario_take_rate(&r, "rate", 0);
+}
+
+static void
+scenario_read(struct scenario *s, json_t *root, struct error *err)
+{
+    struct scenario_reader r = {s->path, root, err};
+    json_t *evidence;
+
+    s->id = scenario_take_string(&r, "id", NULL);
+    if (s->id == NULL || s->id[0] == '\0' ||
+        strspn(s->id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                      "0123456789_-") != strlen(s->id))
+        scenario_reader_fail(&r, "id", "given, of letters, digits, _ and -");
+    s->description = scenario_take_string(&r, "description", "");
+    s->provider = scenario_take_string(&r, "provider", "libvirt");
+    s->system = scenario_take_named(&r, "system", "replica", &s->system_params);
+    s->workload =
+        scenario_take_named(&r, "workload", NULL, &s->workload_params);
+    s->schedule = scenario_take(&r, "nemesis");
+    s->node_count = scenario_take_uint(&r, "nodes", 3, 1, NODE_COUNT_MAX);
+    s->window_ns = scenario_take_duration(&r, "window", 60 * NS_PER_S);
+    s->memory_mib = scenario_take_uint(&r, "memory_mib", 192, 64, 65536);
+    s->vcpus = scenario_take_uint(&r, "vcpus", 1, 1, 64);
+    s->data_disk_mib = scenario_take_uint(&r, "data_disk_mib", 256, 16, 65536);
+    s->expect = scenario_take_string(&r, "expect", NULL);
+    evidence = scenario_take(&r, "evidence");
+    scenario_reader_end(&r);
+    scenario_read_evidence(s, evidence, err);
+    json_decref(evidence);
+    scenario_read_load(s, err);
+}
+
+static char *
+scenario_file(const char *dir, const char *name)
+{
+    size_t len = strlen(name);
+
+    if (strchr(name, '/') != NULL ||
+        (len > 5 && strcmp(name + len - 5, ".yaml") == 0))
+        return xstrdup(name);
+    CLEANUP_FREE char *relative = xasprintf("%s/%s.yaml", dir, name);
+    return paths_data(relative);
+}
+
+struct scenario *
+scenario_load(const char *name, struct error *err)
+{
+    struct scenario *s = xcalloc(1, sizeof(*s));
+    struct error inner = {0};
+    json_t *root = NULL;
+    size_t len;
+
+    s->path = scenario_file("scenarios", name);
+    if (!path_exists(s->path))
+        error_set(&inner, ERROR_CONFIG,
+                  "no scenario '%s' (no file %s); 'ordeal plan' lists those "
+                  "that ship",
+                  name, s->path);
+    else if ((s->text = file_read(s->path, SCENARIO_BYTES_MAX, &len, &inner)) !=
+             NULL)
+        root = yaml_load_text(s->path, s->text, len, &inner);
+    if (root != NULL && !json_is_object(root))
+        error_set(&inner, ERROR_CONFIG, "%s: a scenario is a map", s->path);
+    else if (root != NULL)
+        scenario_read(s, root, &inner);
+    json_decref(root);
+    if (inner.kind == ERROR_NONE)
+        return s;
+    *err = inner;
+    scenario_free(s);
+    return NULL;
+}
+
+void
+scenario_free(struct scenario *s)
+{
+    if (s == NULL)
+        return;
+    free(s->path);
+    free(s->text);
+    free(s->id);
+    free(s->description);
+    free(s->system);
+    free(s->provider);
+    free(s->workload);
+    free(s->expect);
+    json_decref(s->system_params);
+    json_decref(s->workload_params);
+    json_decref(s->schedule);
+    free(s);
+}
+
+static int
+scenario_is_yaml(const struct dirent *entry)
+{
+    const char *dot = strrchr(entry->d_name, '.');
+
+    return dot != NULL && strcmp(dot, ".yaml") == 0 &&
+           strcmp(entry->d_name, "bugs.yaml") != 0;
+}
+
+json_t *
+scenario_ids(struct error *err)
+{
+    CLEANUP_FREE char *dir = paths_data("scenarios");
+    struct dirent **entries;
+    json_t *ids;
+    int count = scandir(dir, &entries, scenario_is_yaml, alphasort);
+
+    if (count < 0) {
+        error_set(err, ERROR_ENVIRONMENT, "%s: no scenarios there", dir);
+        return NULL;
+    }
+    ids = json_array();
+    for (int i = 0; i < count; i++) {
+        size_t len = strlen(entries[i]->d_name) - strlen(".yaml");
+
+        json_array_append_new(ids, json_stringn(entries[i]->d_name, len));
+        free(entries[i]);
+    }
+    free(entries);
+    return ids;
+}
+
+static uint64_t
+scenario_scale(uint64_t minimum, double factor)
+{
+    uint64_t scaled = (uint64_t)((double)minimum * factor);
+
+    return minimum > 0 && scaled == 0 ? 1 : scaled;
+}
+
+struct scenario_evidence
+scenario_evidence_for(const struct scenario *s, int64_t window_ns)
+{
+    double factor = (double)window_ns / (double)s->window_ns;
+    struct scenario_evidence e = s->evidence;
+
+    if (factor >= 1)
+        factor = 1; /* more time is no excuse, and no extra demand */
+    e.operations = scenario_scale(e.operations, factor);
+    e.faults = scenario_scale(e.faults, factor);
+    e.primary_hits = scenario_scale(e.primary_hits, factor);
+    e.unknown_attempts = scenario_scale(e.unknown_attempts, factor);
+    e.leader_changes = scenario_scale(e.leader_changes, factor);
+    return e;
+}
+
+json_t *
+suite_load(const char *name, struct error *err)
+{
+    CLEANUP_FREE char *path = scenario_file("scenarios/suites", name);
+    json_t *suite;
+
+    if (!path_exists(path)) {
+        error_set(err, ERROR_CONFIG, "no suite '%s' (no file %s)", name, path);
+        return NULL;
+    }
+    suite = yaml_load_file(path, err);
+    if (suite == NULL)
+        return NULL;
+    if (!json_is_array(json_object_get(suite, "runs"))) {
+        error_set(err, ERROR_CONFIG, "%s: 'runs' must be a list", path);
+        json_decref(suite);
+        return NULL;
+    }
+    return suite;
+}
+
+json_t *
+bug_expectation(const char *bug, struct error *err)
+{
+    CLEANUP_FREE char *path = paths_data("scenarios/bugs.yaml");
+    json_t *bugs = yaml_load_file(path, err);
+    json_t *one = json_object_get(bugs, bug);
+
+    if (bugs != NULL && one == NULL)
+        error_set(err, ERROR_CONFIG, "no bug '%s' in %s", bug, path);
+    json_incref(one);
+    json_decref(bugs);
+    return one;
+}

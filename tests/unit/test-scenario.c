@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <fcntl.h>
+
+#include "harness/base/clock.h"
+#include "harness/base/file.h"
+#include "harness/scenario.h"
+#include "harness/yaml.h"
+#include "tests/lib/tap.h"
+
+/* Loads 'text' as a scenario file. */
+static struct scenario *
+load_text(const char *text, struct error *err)
+{
+    char path[] = "test-scenario.tmp.yaml";
+    struct scenario *s;
+
+    CHECK_OK(file_write_atomic(path, text, strlen(text), 0644, err), err);
+    s = scenario_load("./test-scenario.tmp.yaml", err);
+    unlink(path);
+    return s;
+}
+
+static void
+test_shipped_scenarios_load(void)
+{
+    struct error err = {0};
+    json_t *ids = scenario_ids(&err), *id;
+    size_t i;
+
+    CHECK(ids != NULL);
+    CHECK(json_array_size(ids) >= 3);
+    json_array_foreach (ids, i, id) {
+        struct scenario *s = scenario_load(json_string_value(id), &err);
+
+        if (s == NULL)
+            printf("# %s\n", err.text);
+        CHECK(s != NULL);
+        CHECK_STR(s->id, json_string_value(id));
+        CHECK(s->window_ns > 0);
+        scenario_free(s);
+    }
+    json_decref(ids);
+}
+
+static void
+test_every_key_is_read(void)
+{
+    struct error err = {0};
+    struct scenario *s = load_text("id: x\n"
+                                   "workload: {name: w, clients: 3, rate: 2.5,"
+                                   " resources: 4}\n"
+                                   "system: {name: replica, snapshot: 9}\n"
+                                   "nodes: 5\nwindow: 2m\n"
+                                   "evidence: {operations: 100, faults: 3}\n",
+                                   &err);
+
+    CHECK(s != NULL);
+    CHECK_INT(s->node_count, 5);
+    CHECK_INT(s->client_count, 3);
+    CHECK(s->rate == 2.5);
+    CHECK_INT(s->window_ns, 120 * NS_PER_S);
+    CHECK_INT(
+        json_integer_value(json_object_get(s->workload_params, "resources")),
+        4);
+    CHECK(json_object_get(s->workload_params, "clients") == NULL);
+    CHECK_INT(json_integer_value(json_object_get(s->system_params, "snapshot")),
+              9);
+    CHECK_INT(scenario_evidence_for(s, 12 * NS_PER_S).operations, 10);
+    CHECK_INT(scenario_evidence_for(s, 12 * NS_PER_S).faults, 1);
+    CHECK_INT(scenario_evidence_for(s, 600 * NS_PER_S).operations, 100);
+    scenario_free(s);
+}
+
+static void
+check_refused(const char *text, const char *part)
+{
+    struct error err = {0};
+    struct scenario *s = load_text(text, &err);
+
+    CHECK(s == NULL);
+    CHECK_INT(err.kind, ERROR_CONFIG);
+    if (strstr(err.text, part) == NULL)
+        printf("# '%s' does not say '%s'\n", err.text, part);
+    CHECK(strstr(err.text, part) != NULL);
+}
+
+static void
+test_bad_scenarios_are_refused(void)
+{
+    check_refused("id: x\nworkload: w\nwindwo: 3s\n", "'windwo'");
+    check_refused("workload: w\n", "'id'");
+    check_refused("id: x\n", "'workload'");
+    check_refused("id: x\nworkload: w\nnodes: 99\n", "from 1 to 9");
+    check_refused("id: x\nworkload: w\nwindow: soon\n", "duration");
+    check_refused("id: x\nid: y\nworkload: w\n", "yaml:2: key 'id'");
+    check_refused("id: x\nworkload: [\n", "yaml:");
+    check_refused("id: ../x\nworkload: w\n", "letters");
+    check_refused("id: x\nworkload: w\nevidence: {fautls: 1}\n", "'fautls'");
+    check_refused("", "empty");
+    check_refused("id: &a x\nworkload: w\n", "anchors");
+}
+
+static void
+test_unknown_scenario_is_named(void)
+{
+    struct error err = {0};
+
+    CHECK(scenario_load("no-such-thing", &err) == NULL);
+    CHECK_INT(err.kind, ERROR_CONFIG);
+    CHECK(strstr(err.text, "no scenario 'no-such-thing'") != NULL);
+}
+
+static void
+test_bugs_name_scenarios_that_exist(void)
+{
+    struct error err = {0};
+    json_t *bug = bug_expectation("stale-read", &err);
+    struct scenario *s;
+
+    CHECK(bug != NULL);
+    s = scenario_load(json_string_value(json_object_get(bug, "scenario")),
+                      &err);
+    CHECK(s != NULL);
+    CHECK(json_array_size(json_object_get(bug, "must")) > 0);
+    scenario_free(s);
+    json_decref(bug);
+    CHECK(bug_expectation("no-such-bug", &err) == NULL);
+}
+
+int
+main(void)
+{
+    RUN(test_shipped_scenarios_load);
+    RUN(test_every_key_is_read);
+    RUN(test_bad_scenarios_are_refused);
+    RUN(test_unknown_scenario_is_named);
+    RUN(test_bugs_name_scenarios_that_exist);
+    return tap_done();
+}
