@@ -39,7 +39,9 @@ struct exec_options {
 };
 
 #define REMOTE_EXEC_TIMEOUT_NS (30 * NS_PER_S)
-#define REMOTE_CONNECT_TIMEOUT_NS (1 * NS_PER_S) /* per connect attempt */
+#define REMOTE_CONNECT_TIMEOUT_NS (1 * NS_PER_S)    /* per connect attempt */
+#define REMOTE_TRANSFER_TIMEOUT_NS (120 * NS_PER_S) /* put and get, whole */
+#define REMOTE_PUT_BYTES_MAX (256u << 20)
 
 struct exec_result {
     int status;      /* exit status, -1 when ended by a signal */
@@ -73,6 +75,7 @@ struct remote {
 };
 
 extern const struct remote_ops remote_ssh_ops;
+extern const struct remote_ops remote_local_ops; /* provider "local" */
 
 /* Does not connect yet.  remote_close() releases. */
 void remote_init(struct remote *r, const struct remote_ops *ops,
@@ -93,6 +96,12 @@ int remote_exec(struct remote *r, const char *const argv[],
 /* remote_exec, and an error (with the first line of stderr) unless exit 0. */
 int remote_run(struct remote *r, const char *const argv[], struct error *err);
 
+/*
+ * Whole files, absolute node paths.  The target appears under its name only
+ * when it is whole (temporary name, synced, renamed), in either direction;
+ * directories are not made.  A file above max_bytes (or REMOTE_PUT_BYTES_MAX)
+ * is ERROR_CONFIG and leaves nothing behind.
+ */
 int remote_put(struct remote *r, const char *local, const char *path,
                mode_t mode, struct error *err);
 int remote_get(struct remote *r, const char *path, const char *local,

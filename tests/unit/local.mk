@@ -4,6 +4,9 @@ UNIT_TESTS =
 UNIT_TESTS += test-base
 test_base_SOURCES = %D%/test-base.c
 test_base_LDADD = $(ORDEAL_BASE_LIBS)
+UNIT_TESTS += test-remote-ssh
+test_remote_ssh_SOURCES = %D%/test-remote-ssh.c tests/lib/sshd.h
+test_remote_ssh_LDADD = $(ORDEAL_REMOTE_LIBS)
 
 UNIT_TESTS += test-scenario
 test_scenario_SOURCES = %D%/test-scenario.c
