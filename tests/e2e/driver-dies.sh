@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The driver is interrupted, terminated and killed: what is recorded stays,
+# nothing else does.
+# shellcheck source=tests/lib/tap.sh
+. "${ORDEAL_SRCDIR:?}/tests/lib/tap.sh"
+need_vm
+scenario=reservation_contention-crash-restart
+
+nothing_left() { [ -z "$(ours_running)" ] || { ours_running; false; }; }
+
+# start: a run in the background; waits until clients are at work.
+start() {
+    rm -rf "$work/runs"
+    "$ordeal" run "$scenario" --window 300s >"$work/out" 2>"$work/err" &
+    run=$!
+    for _ in $(seq 240); do
+        grep -q '"phase": *"load"' "$work/runs/current/status.json" 2>/dev/null && break
+        kill -0 "$run" 2>/dev/null || break
+        sleep 0.5
+    done
+    sleep "$1"
+}
+
+# driver_of: the process that writes the history, as the bundle names it.
+driver_of() {
+    json "$work/runs/current/status.json" 'j["pid"]'
+}
+
+start 8
+kill -TERM "$run"
+wait "$run"
+status=$?
+check 'SIGTERM ends the run as insufficient' [ "$status" = 4 ]
+check 'with a sealed bundle' json_is "$work/runs/latest/manifest.json" \
+    'j["status"] == "insufficient"'
+check 'and no virtual machine is left' nothing_left
+
+start 10
+kill -KILL "$(driver_of)"
+wait "$run" 2>/dev/null
+sleep 1
+check 'after SIGKILL the history can be read' "$ordeal" history stat \
+    "$work/runs/current/history.ordeal"
+check 'recover ends what is left' "$ordeal" recover --output "$work/runs"
+check 'no virtual machine is left after recover' nothing_left
+check 'recover a second time has nothing to do' "$ordeal" recover --output "$work/runs"
+check 'what was recorded is judged' sh -c \
+    '"$1" check "$2/runs/current/history.ordeal"; [ $? -le 2 ] && [ $? != 1 ]' sh "$ordeal" "$work"
+done_testing
