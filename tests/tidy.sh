@@ -108,7 +108,7 @@ private_names() {
 
 scripts() {
     files | while read -r f; do
-        head -n 1 "$f" | grep -qE '^#!.*\b(sh|bash)$' && shellcheck -f gcc "$f"
+        head -n 1 "$f" | grep -qE '^#!.*\b(sh|bash)$' && shellcheck -x -e SC2317,SC2016 -f gcc "$f"
     done
 }
 

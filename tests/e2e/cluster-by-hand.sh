@@ -5,8 +5,6 @@
 . "${ORDEAL_SRCDIR:?}/tests/lib/tap.sh"
 need_vm
 
-nothing_left() { [ -z "$(ours_running)" ] || { ours_running; false; }; }
-
 check_status 'up brings three nodes' 0 "$ordeal" up
 check_status 'status shows a primary' 0 "$ordeal" status
 check 'and two backups' test "$(grep -c backup "$work/out")" = 2

@@ -7,8 +7,6 @@
 need_vm
 scenario=reservation_contention-crash-restart
 
-nothing_left() { [ -z "$(ours_running)" ] || { ours_running; false; }; }
-
 # start: a run in the background; waits until clients are at work.
 start() {
     rm -rf "$work/runs"

@@ -73,8 +73,13 @@ ours_running() {
         [ "$(stat -c %u "$p" 2>/dev/null)" = "$(id -u)" ] || continue
         grep -q '^State:[[:space:]]*Z' "$p/status" 2>/dev/null && continue
         tr '\0' ' ' <"$p/cmdline" 2>/dev/null |
-            grep -E '^(/usr/bin/)?(qemu-system|nbdkit)' | grep -E "${1:-ordeal}"
+            grep -E '^(/usr/bin/)?(qemu-system|nbdkit)' | grep ordeal
     done
+}
+nothing_left() {
+    [ -z "$(ours_running)" ] && return 0
+    ours_running
+    return 1
 }
 
 need_vm() {
