@@ -97,8 +97,8 @@ deploy_collect(const struct cluster *cluster, const struct system_ops *system,
     deploy_each(jobs, cluster, remotes, deploy_collect_one);
     for (unsigned i = 0; i < cluster->node_count; i++)
         if (jobs[i].result < 0)
-            log_warning("collect", "%s: %s, continuing",
-                        cluster->nodes[i].name, jobs[i].err.text);
+            log_warning("collect", "%s: %s, continuing", cluster->nodes[i].name,
+                        jobs[i].err.text);
 }
 
 int
@@ -141,9 +141,9 @@ deploy_is_ready(void *ctx)
     for (unsigned i = 0; i < w->cluster->node_count; i++) {
         struct system_status status = {0};
         struct error err = {0};
-        bool answers = w->system->status(w->cluster, i,
-                                         DEPLOY_STATUS_TIMEOUT_NS, &status,
-                                         &err) == 0;
+        bool answers =
+            w->system->status(w->cluster, i, DEPLOY_STATUS_TIMEOUT_NS, &status,
+                              &err) == 0;
 
         if (!answers ||
             (status.role != ROLE_PRIMARY && status.role != ROLE_BACKUP)) {
