@@ -8,6 +8,10 @@ libordeal_base_a_SOURCES = \
 	%D%/crc32c.c %D%/crc32c.h \
 	%D%/error.c %D%/error.h \
 	%D%/file.c %D%/file.h \
+	%D%/history-format.c %D%/history-format.h \
+	%D%/history-json.c \
+	%D%/history-reader.c \
+	%D%/history-writer.c \
 	%D%/history.h \
 	%D%/id128.c %D%/id128.h \
 	%D%/limits.h \

@@ -12,5 +12,9 @@ UNIT_TESTS += test-scenario
 test_scenario_SOURCES = %D%/test-scenario.c
 test_scenario_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_BASE_LIBS)
 
+UNIT_TESTS += test-history
+test_history_SOURCES = %D%/test-history.c tests/lib/random-event.h
+test_history_LDADD = $(ORDEAL_BASE_LIBS)
+
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
