@@ -9,6 +9,10 @@
  * and may be called without a successful inject.  Proof is independent of the
  * act: another observation than the command's exit status.
  *
+ * Nobody calls fault->ops->f but fault.c: the wrappers below check the order
+ * drawn above, put the fault's name in front of errors, and turn a proof that
+ * could not be taken into PROOF_INCONCLUSIVE.
+ *
  * Threads: the nemesis thread only.
  */
 #ifndef ORDEAL_NEMESIS_FAULT_H
@@ -19,6 +23,10 @@
 
 enum proof { PROOF_CONFIRMED, PROOF_MISMATCH, PROOF_INCONCLUSIVE };
 const char *proof_name(enum proof proof);
+
+/* Of several proofs the one that may be claimed: MISMATCH wins over
+ * INCONCLUSIVE wins over CONFIRMED. */
+enum proof proof_merge(enum proof a, enum proof b);
 
 enum fault_phase { FAULT_EFFECT, FAULT_HEALED };
 
@@ -33,6 +41,14 @@ struct fault_world {
     struct clock *clock;
 };
 
+/* Where in the drawing above a fault is; moved on by the wrappers. */
+enum fault_stage {
+    FAULT_NEW,
+    FAULT_READY,      /* set up */
+    FAULT_JOURNALLED, /* its undo is on disk */
+    FAULT_INJECTED,   /* inject was called, whatever came of it */
+};
+
 struct fault {
     const struct fault_ops *ops;
     const struct fault_world *world;
@@ -40,7 +56,17 @@ struct fault {
     node_set targets; /* resolved when injected */
     json_t *evidence; /* object filled by prove; what it saw */
     void *state;
+    /* Time from arming to the guest's own heal. */
+    int64_t lease_ns;
+    enum fault_stage stage;
 };
+
+/* Long enough for a fault set by hand, short enough for a dead driver. */
+#define FAULT_LEASE_NS (600 * NS_PER_S)
+/* One command on a node; slow guests answer within a second or two. */
+#define FAULT_EXEC_TIMEOUT_NS (10 * NS_PER_S)
+/* From heal until the system must answer again, or the path be open. */
+#define FAULT_HEAL_TIMEOUT_NS (20 * NS_PER_S)
 
 struct fault_ops {
     const char *name, *description;
@@ -65,5 +91,36 @@ struct fault_ops {
 
 const struct fault_ops *fault_find(const char *name); /* NULL: none */
 const struct fault_ops *const *fault_all(void);       /* NULL-terminated */
+
+/*
+ * Borrows ops and world (NULL: only to check params); keeps a reference to
+ * params (NULL: none).
+ */
+void fault_init(struct fault *f, const struct fault_ops *ops,
+                const struct fault_world *w, json_t *params);
+/* Teardown and release, from any stage.  Heals nothing. */
+void fault_release(struct fault *f);
+
+bool fault_available(const struct fault_ops *ops, const struct fault_world *w);
+
+/* Checks the params; needs no targets and touches no node. */
+int fault_setup(struct fault *f, struct error *err);
+
+/* fault_setup of params alone: for schedules and plans. */
+int fault_check_params(const struct fault_ops *ops, json_t *params,
+                       struct error *err);
+
+/* New reference.  The targets are set, and are not changed afterwards. */
+json_t *fault_undo_record(const struct fault *f);
+
+/* The caller says that the undo is on disk; only then may inject run. */
+void fault_journalled(struct fault *f);
+int fault_inject(struct fault *f, struct error *err);
+
+/* Fills f->evidence anew; what went wrong while looking is in its "error". */
+enum proof fault_prove(struct fault *f, enum fault_phase phase);
+int fault_heal(struct fault *f, struct error *err);
+int fault_undo(const struct fault_world *w, const json_t *record,
+               struct error *err);
 
 #endif

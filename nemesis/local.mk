@@ -1,1 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
+noinst_LIBRARIES += libordeal-nemesis.a
+libordeal_nemesis_a_SOURCES = \
+	%D%/daemon.c %D%/daemon.h \
+	%D%/fault.c %D%/fault.h \
+	%D%/guest.c %D%/guest.h \
+	%D%/journal.c %D%/journal.h \
+	%D%/kill.c \
+	%D%/null.c \
+	%D%/params.c %D%/params.h \
+	%D%/plan.c \
+	%D%/registry.c %D%/registry.h \
+	%D%/schedule.c %D%/schedule.h \
+	%D%/stop.c \
+	%D%/target.c %D%/target.h
+libordeal_nemesis_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+ORDEAL_NEMESIS_LIBS = libordeal-nemesis.a

@@ -16,5 +16,12 @@ UNIT_TESTS += test-history
 test_history_SOURCES = %D%/test-history.c tests/lib/random-event.h
 test_history_LDADD = $(ORDEAL_BASE_LIBS)
 
+UNIT_TESTS += test-journal
+test_journal_SOURCES = %D%/test-journal.c
+test_journal_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
+UNIT_TESTS += test-schedule
+test_schedule_SOURCES = %D%/test-schedule.c
+test_schedule_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
+
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The dispatcher of faults: checks the order of the lifecycle, names the fault
+ * in errors, and makes "could not look" an inconclusive proof.
+ *
+ * Failure modes: a fault called out of order is our own mistake and asserts;
+ * what a node answers is data and comes back as an error or a proof.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "nemesis/fault.h"
+
+const char *
+proof_name(enum proof proof)
+{
+    switch (proof) {
+    case PROOF_CONFIRMED:
+        return "confirmed";
+    case PROOF_MISMATCH:
+        return "mismatch";
+    case PROOF_INCONCLUSIVE:
+        return "inconclusive";
+    }
+    return "?";
+}
+
+enum proof
+proof_merge(enum proof a, enum proof b)
+{
+    if (a == PROOF_MISMATCH || b == PROOF_MISMATCH)
+        return PROOF_MISMATCH;
+    if (a == PROOF_INCONCLUSIVE || b == PROOF_INCONCLUSIVE)
+        return PROOF_INCONCLUSIVE;
+    return PROOF_CONFIRMED;
+}
+
+void
+fault_init(struct fault *f, const struct fault_ops *ops,
+           const struct fault_world *w, json_t *params)
+{
+    assert(ops != NULL);
+    *f = (struct fault){
+        .ops = ops,
+        .world = w,
+        .params = params == NULL ? json_object() : json_incref(params),
+        .evidence = json_object(),
+        .lease_ns = FAULT_LEASE_NS,
+        .stage = FAULT_NEW,
+    };
+}
+
+void
+fault_release(struct fault *f)
+{
+    if (f->ops == NULL)
+        return;
+    if (f->stage != FAULT_NEW && f->ops->teardown != NULL)
+        f->ops->teardown(f);
+    json_decref(f->params);
+    json_decref(f->evidence);
+    *f = (struct fault){0};
+}
+
+bool
+fault_available(const struct fault_ops *ops, const struct fault_world *w)
+{
+    return ops->available == NULL || ops->available(w);
+}
+
+int
+fault_setup(struct fault *f, struct error *err)
+{
+    assert(f->stage == FAULT_NEW);
+    if (!json_is_object(f->params))
+        return error_set(err, ERROR_CONFIG,
+                         "fault '%s': params is not an object", f->ops->name);
+    if (f->ops->setup(f, err) < 0)
+        return error_wrap(err, "fault '%s'", f->ops->name);
+    f->stage = FAULT_READY;
+    return 0;
+}
+
+int
+fault_check_params(const struct fault_ops *ops, json_t *params,
+                   struct error *err)
+{
+    struct fault f;
+    int result;
+
+    fault_init(&f, ops, NULL, params);
+    result = fault_setup(&f, err);
+    fault_release(&f);
+    return result;
+}
+
+json_t *
+fault_undo_record(const struct fault *f)
+{
+    json_t *record;
+
+    assert(f->stage == FAULT_READY);
+    assert(f->targets != 0);
+    record = f->ops->undo_record(f);
+    assert(json_is_string(json_object_get(record, "fault")));
+    assert(strcmp(json_string_value(json_object_get(record, "fault")),
+                  f->ops->name) == 0);
+    assert(json_is_array(json_object_get(record, "nodes")));
+    return record;
+}
+
+void
+fault_journalled(struct fault *f)
+{
+    assert(f->stage == FAULT_READY);
+    f->stage = FAULT_JOURNALLED;
+}
+
+int
+fault_inject(struct fault *f, struct error *err)
+{
+    assert(f->stage == FAULT_JOURNALLED);
+    assert(f->targets != 0 && f->world != NULL);
+    f->stage = FAULT_INJECTED;
+    if (f->ops->inject(f, err) < 0)
+        return error_wrap(err, "%s: inject", f->ops->name);
+    return 0;
+}
+
+enum proof
+fault_prove(struct fault *f, enum fault_phase phase)
+{
+    enum proof proof = PROOF_INCONCLUSIVE;
+    struct error err = {0};
+
+    assert(f->stage == FAULT_INJECTED);
+    json_decref(f->evidence);
+    f->evidence = json_object();
+    if (f->ops->prove(f, phase, &proof, &err) < 0) {
+        json_object_set_new(f->evidence, "error", json_string(err.text));
+        return PROOF_INCONCLUSIVE;
+    }
+    return proof;
+}
+
+int
+fault_heal(struct fault *f, struct error *err)
+{
+    assert(f->stage == FAULT_JOURNALLED || f->stage == FAULT_INJECTED);
+    if (f->ops->heal(f, err) < 0)
+        return error_wrap(err, "%s: heal", f->ops->name);
+    return 0;
+}
+
+int
+fault_undo(const struct fault_world *w, const json_t *record, struct error *err)
+{
+    const char *name = json_string_value(json_object_get(record, "fault"));
+    const struct fault_ops *ops;
+
+    if (name == NULL)
+        return error_set(err, ERROR_ENVIRONMENT,
+                         "undo record without the name of its fault");
+    ops = fault_find(name);
+    if (ops == NULL)
+        return error_set(err, ERROR_ENVIRONMENT,
+                         "undo record of an unknown fault '%s'", name);
+    if (ops->undo(w, record, err) < 0)
+        return error_wrap(err, "%s: undo", name);
+    return 0;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Happy path: one short program per question, its output parsed strictly.
+ *
+ * Failure modes: a broken connection or a deadline is the remote's error; an
+ * answer that cannot be parsed is an error too, never a guess.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "nemesis/guest.h"
+
+/* What the remote's shell and exec answer when a program is not there. */
+#define STATUS_NO_PROGRAM 127
+
+int
+guest_exec(struct remote *r, const char *const argv[], const char *input,
+           struct exec_result *ret, struct error *err)
+{
+    struct exec_options options = {
+        .input = input,
+        .input_len = input == NULL ? 0 : strlen(input),
+        .timeout_ns = FAULT_EXEC_TIMEOUT_NS,
+    };
+
+    return remote_exec(r, argv, &options, ret, err);
+}
+
+int
+guest_script(struct remote *r, const struct guest_script *script,
+             const char *const args[], struct exec_result *ret,
+             struct error *err)
+{
+    const char *argv[GUEST_ARGS_MAX + 6] = {"busybox", "sh", "-c", script->text,
+                                            script->name};
+    size_t n = 5;
+
+    for (size_t i = 0; args[i] != NULL; i++) {
+        assert(i < GUEST_ARGS_MAX);
+        argv[n++] = args[i];
+    }
+    return guest_exec(r, argv, NULL, ret, err);
+}
+
+/* ---- processes ---- */
+
+/* State and field 22 of a stat line; the name in it may hold anything. */
+static bool
+guest_parse_stat(const char *line, struct guest_process *ret)
+{
+    const char *p = strrchr(line, ')');
+    char state;
+    uint64_t ticks;
+
+    if (p == NULL || p[1] != ' ' || p[2] < 'A' || p[2] > 'z')
+        return false;
+    state = p[2];
+    p += 3;
+    for (int field = 4; field < 22; field++) {
+        p += strspn(p, " ");
+        p += strcspn(p, " ");
+    }
+    if (sscanf(p, " %" SCNu64, &ticks) != 1)
+        return false;
+    ret->state = state;
+    ret->start_ticks = ticks;
+    ret->exists = true;
+    return true;
+}
+
+int
+guest_process_look(struct remote *r, int32_t pid, struct guest_process *ret,
+                   struct error *err)
+{
+    CLEANUP(exec_result_release) struct exec_result result;
+    struct guest_process look = {0};
+    char path[32], *newline;
+    const char *const argv[] = {"cat", "/proc/sys/kernel/random/boot_id", path,
+                                NULL};
+
+    assert(pid > 0);
+    snprintf(path, sizeof(path), "/proc/%" PRId32 "/stat", pid);
+    exec_result_init(&result);
+    if (guest_exec(r, argv, NULL, &result, err) < 0)
+        return -1;
+    newline = strchr(result.out.data == NULL ? "" : result.out.data, '\n');
+    if (newline == NULL ||
+        (size_t)(newline - result.out.data) >= sizeof(look.boot_id))
+        return error_set(err, ERROR_ENVIRONMENT, "node %s: no boot id in /proc",
+                         r->endpoint.node);
+    *newline = '\0';
+    snprintf(look.boot_id, sizeof(look.boot_id), "%s", result.out.data);
+    /* cat fails for the second file only when there is no such process. */
+    if (newline[1] != '\0' && !guest_parse_stat(newline + 1, &look))
+        return error_set(err, ERROR_ENVIRONMENT,
+                         "node %s: '%s' is not understood", r->endpoint.node,
+                         path);
+    if (newline[1] == '\0' && result.status == 0)
+        return error_set(err, ERROR_ENVIRONMENT, "node %s: '%s' is empty",
+                         r->endpoint.node, path);
+    *ret = look;
+    return 0;
+}
+
+bool
+guest_process_is(const struct guest_process *look, const struct process_id *id)
+{
+    return look->exists && look->state != 'Z' && look->state != 'X' &&
+           look->start_ticks == id->start_ticks &&
+           strcmp(look->boot_id, id->boot_id) == 0;
+}
+
+/* ---- the self-heal timer ---- */
+
+static void
+guest_timer_name(const char *kind, char *ret, size_t size)
+{
+    snprintf(ret, size, "ordeal-heal-%s", kind);
+}
+
+/* *ret_svc false: there is no svc. */
+static int
+guest_timer_status(struct remote *r, const char *name, enum guest_timer *ret,
+                   bool *ret_svc, struct error *err)
+{
+    CLEANUP(exec_result_release) struct exec_result result;
+    const char *const argv[] = {"svc", "status", name, NULL};
+    json_t *status;
+    const char *state;
+
+    exec_result_init(&result);
+    if (guest_exec(r, argv, NULL, &result, err) < 0)
+        return -1;
+    *ret_svc = result.status != STATUS_NO_PROGRAM;
+    *ret = GUEST_TIMER_NONE;
+    if (result.out.len == 0)
+        return 0;
+    status = json_loads(buf_text(&result.out), JSON_DISABLE_EOF_CHECK, NULL);
+    state = json_string_value(json_object_get(status, "state"));
+    if (state == NULL) {
+        json_decref(status);
+        return error_set(err, ERROR_ENVIRONMENT,
+                         "node %s: svc status: not understood",
+                         r->endpoint.node);
+    }
+    if (strcmp(state, "running") == 0 || strcmp(state, "stopped") == 0)
+        *ret = GUEST_TIMER_ARMED;
+    else if (strcmp(state, "exited") == 0)
+        *ret = GUEST_TIMER_FIRED;
+    json_decref(status);
+    return 0;
+}
+
+/* After a disarm the service has exited too: told apart by who asked. */
+int
+guest_timer_disarm(struct remote *r, const char *kind, enum guest_timer *ret,
+                   struct error *err)
+{
+    char name[64];
+    const char *const argv[] = {"svc", "stop", name, "--timeout", "5", NULL};
+    enum guest_timer timer;
+    bool svc;
+
+    guest_timer_name(kind, name, sizeof(name));
+    if (guest_timer_status(r, name, &timer, &svc, err) < 0)
+        return -1;
+    if (timer == GUEST_TIMER_ARMED && remote_run(r, argv, err) < 0)
+        return -1;
+    *ret = timer;
+    return 0;
+}
+
+int
+guest_timer_arm(struct remote *r, const char *kind, const char *script,
+                const char *const args[], int64_t lease_ns, bool *ret,
+                struct error *err)
+{
+    CLEANUP(exec_result_release) struct exec_result result;
+    char name[64], seconds[24];
+    const char *argv[GUEST_ARGS_MAX + 12] = {
+        "svc", "start", name,   "--",          "/bin/busybox",
+        "sh",  "-c",    script, "ordeal-heal", seconds};
+    size_t n = 10;
+    enum guest_timer before;
+
+    assert(lease_ns >= NS_PER_S);
+    guest_timer_name(kind, name, sizeof(name));
+    snprintf(seconds, sizeof(seconds), "%" PRId64, lease_ns / NS_PER_S);
+    for (size_t i = 0; args[i] != NULL; i++) {
+        assert(i < GUEST_ARGS_MAX);
+        argv[n++] = args[i];
+    }
+    if (guest_timer_disarm(r, kind, &before, err) < 0)
+        return error_wrap(err, "self-heal timer");
+    exec_result_init(&result);
+    if (guest_exec(r, argv, NULL, &result, err) < 0)
+        return error_wrap(err, "self-heal timer");
+    *ret = result.status == 0;
+    if (result.status == 0 || result.status == STATUS_NO_PROGRAM)
+        return 0;
+    return error_set(err, ERROR_ENVIRONMENT,
+                     "node %s: self-heal timer: svc start: exit %d: %.120s",
+                     r->endpoint.node, result.status, buf_text(&result.err));
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What faults need of a guest over its remote: a look at a process that does
+ * not ask the system under test, and the self-heal timer.
+ *
+ * A self-heal timer is a lease: a process in the guest that heals when it runs
+ * out, armed before the act and disarmed after the heal, so that a dead driver
+ * leaves nothing behind.  There is at most one per node and kind of fault; its
+ * name for svc is "ordeal-heal-KIND".  The program is a constant script whose
+ * data are positional arguments.
+ *
+ * Threads: as the remote.
+ */
+#ifndef ORDEAL_NEMESIS_GUEST_H
+#define ORDEAL_NEMESIS_GUEST_H
+
+#include "nemesis/fault.h"
+
+#define GUEST_ARGS_MAX 24
+
+/* remote_exec with FAULT_EXEC_TIMEOUT_NS; 'input' NULL: none. */
+int guest_exec(struct remote *r, const char *const argv[], const char *input,
+               struct exec_result *ret, struct error *err);
+
+/* "busybox sh -c TEXT NAME ARG...": NAME is what ps shows. */
+struct guest_script {
+    const char *name, *text;
+};
+int guest_script(struct remote *r, const struct guest_script *script,
+                 const char *const args[], struct exec_result *ret,
+                 struct error *err);
+
+/* What /proc says of a process. */
+struct guest_process {
+    bool exists;
+    char state; /* 'R', 'S', 'T' stopped, 'Z' ended, ... */
+    uint64_t start_ticks;
+    char boot_id[40];
+};
+int guest_process_look(struct remote *r, int32_t pid, struct guest_process *ret,
+                       struct error *err);
+
+/* Whether 'look' shows the very process 'id', alive. */
+bool guest_process_is(const struct guest_process *look,
+                      const struct process_id *id);
+
+enum guest_timer {
+    GUEST_TIMER_NONE,  /* never armed, or the guest was booted since */
+    GUEST_TIMER_ARMED, /* runs */
+    GUEST_TIMER_FIRED, /* ran out: it has healed */
+};
+
+/*
+ * Arms (anew) the timer 'kind'.  The script gets the seconds as $1 and 'args'
+ * after them.  *ret false: this node has no svc, so it is no guest of ours and
+ * nothing could be armed.
+ */
+int guest_timer_arm(struct remote *r, const char *kind, const char *script,
+                    const char *const args[], int64_t lease_ns, bool *ret,
+                    struct error *err);
+
+/* Ends it.  *ret: what it was. */
+int guest_timer_disarm(struct remote *r, const char *kind,
+                       enum guest_timer *ret, struct error *err);
+
+#endif

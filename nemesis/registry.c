@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of all faults, and finding one by name. */
+#include "config.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "nemesis/registry.h"
+
+static const struct fault_ops *const registry_faults[] = {
+    &fault_null_ops,
+    &fault_kill_ops,
+    &fault_stop_ops,
+    NULL,
+};
+
+const struct fault_ops *
+fault_find(const char *name)
+{
+    for (size_t i = 0; registry_faults[i] != NULL; i++)
+        if (strcmp(registry_faults[i]->name, name) == 0)
+            return registry_faults[i];
+    return NULL;
+}
+
+const struct fault_ops *const *
+fault_all(void)
+{
+    return registry_faults;
+}

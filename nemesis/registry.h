@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The faults there are; one line each, in the order of docs/FAULTS.md. */
+#ifndef ORDEAL_NEMESIS_REGISTRY_H
+#define ORDEAL_NEMESIS_REGISTRY_H
+
+#include "nemesis/fault.h"
+
+extern const struct fault_ops fault_null_ops;
+extern const struct fault_ops fault_kill_ops;
+extern const struct fault_ops fault_stop_ops;
+
+#endif
