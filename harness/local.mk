@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += libordeal-driver.a
 libordeal_driver_a_SOURCES = \
-	%D%/history-tool.h \
+	%D%/history-tool.c %D%/history-tool.h \
 	%D%/options.c %D%/options.h \
 	%D%/paths.c %D%/paths.h \
 	%D%/scenario.c %D%/scenario.h \

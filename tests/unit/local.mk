@@ -15,6 +15,9 @@ test_scenario_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_BASE_LIBS)
 UNIT_TESTS += test-history
 test_history_SOURCES = %D%/test-history.c tests/lib/random-event.h
 test_history_LDADD = $(ORDEAL_BASE_LIBS)
+UNIT_TESTS += test-history-text
+test_history_text_SOURCES = %D%/test-history-text.c tests/lib/random-event.h
+test_history_text_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_BASE_LIBS)
 
 UNIT_TESTS += test-journal
 test_journal_SOURCES = %D%/test-journal.c
