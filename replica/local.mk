@@ -1,1 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
+# Everything of the replica but the daemon itself: what tests link.
+noinst_LIBRARIES += libordeal-replica.a
+libordeal_replica_a_SOURCES = \
+	%D%/bugs.c %D%/bugs.h \
+	%D%/bytes.h \
+	%D%/command.c %D%/command.h \
+	%D%/engine.c %D%/engine.h \
+	%D%/engine-lease.c %D%/engine-lease.h \
+	%D%/engine-lease-json.c \
+	%D%/id-map.c %D%/id-map.h \
+	%D%/json.c %D%/json.h \
+	%D%/log.c %D%/log.h \
+	%D%/meta.c %D%/meta.h \
+	%D%/snapshot.c %D%/snapshot.h
+libordeal_replica_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(UV_CFLAGS) \
+	$(MHD_CFLAGS)
+ORDEAL_REPLICA_LIBS = libordeal-replica.a libordeal-base.a $(JANSSON_LIBS)

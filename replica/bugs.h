@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bugs planted on purpose, so that every checker has something real to catch.
+ * Off by default; one at a time, the same on all replicas.
+ */
+#ifndef ORDEAL_REPLICA_BUGS_H
+#define ORDEAL_REPLICA_BUGS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum bug {
+    BUG_NONE = 0,
+    BUG_STALE_READ,
+    BUG_DOUBLE_ALLOCATION,
+    BUG_FORGET_OPERATIONS,
+    BUG_EARLY_EXPIRY,
+    BUG_ACK_BEFORE_COMMIT,
+    BUG_IGNORE_EPOCH,
+};
+
+/* double-allocation: of the busy reserves every so many is granted. */
+#define BUG_BUSY_GRANT_EVERY 5u
+
+/* early-expiry: so many slots before the deadline a lease counts as due. */
+#define BUG_EARLY_SLOTS 3u
+
+const char *bug_name(enum bug bug); /* NULL for BUG_NONE */
+bool bug_parse(const char *name, enum bug *ret);
+
+/* One line each: name, tab, what it does. */
+void bug_list(FILE *out);
+
+#endif
