@@ -16,3 +16,14 @@ libordeal_replica_a_SOURCES = \
 libordeal_replica_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(UV_CFLAGS) \
 	$(MHD_CFLAGS)
 ORDEAL_REPLICA_LIBS = libordeal-replica.a libordeal-base.a $(JANSSON_LIBS)
+
+# The replication core: pure, needs base only.
+noinst_LIBRARIES += libordeal-vsr.a
+libordeal_vsr_a_SOURCES = \
+	%D%/vsr.c %D%/vsr.h \
+	%D%/vsr-internal.h \
+	%D%/vsr-log.c \
+	%D%/vsr-transfer.c \
+	%D%/vsr-view.c \
+	%D%/vsr-wire.c
+ORDEAL_VSR_LIBS = libordeal-vsr.a $(ORDEAL_BASE_LIBS)
