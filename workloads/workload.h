@@ -28,6 +28,12 @@ struct workload_step {
      * times on purpose: the duplicates must get the recorded answer.
      */
     unsigned duplicates;
+    /*
+     * Not sooner than this after the client's previous step that had a
+     * spacing.  'next' knows no time; this is how a workload bounds the pace
+     * of logical time.  0: at once.
+     */
+    int64_t spacing_ns;
 };
 
 struct workload;
@@ -45,7 +51,10 @@ struct workload_ops {
     /* Always yields a step for this client (0..client_count-1). */
     void (*next)(struct workload *w, unsigned client, struct arena *a,
                  struct workload_step *ret);
-    /* The ending of an operation, EVENT_UNKNOWN when given up. */
+    /*
+     * The ending of an operation, EVENT_UNKNOWN when given up.  Called again
+     * when a later retry of a given up operation gets its answer.
+     */
     void (*done)(struct workload *w, unsigned client,
                  const struct operation *op, const struct attempt_result *r);
     /* Reads of all objects; restarts at cursor 0; false: done. */

@@ -32,5 +32,9 @@ test_engine_lease_LDADD = $(ORDEAL_REPLICA_LIBS)
 test_replica_log_SOURCES = %D%/test-replica-log.c
 test_replica_log_LDADD = $(ORDEAL_REPLICA_LIBS)
 
+UNIT_TESTS += test-replica-client
+test_replica_client_SOURCES = %D%/test-replica-client.c tests/lib/toy-server.h
+test_replica_client_LDADD = $(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_BASE_LIBS)
+
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)

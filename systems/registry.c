@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <string.h>
+
+#include "systems/system.h"
+
+static const struct system_ops *const systems[] = {
+    &system_replica_ops,
+};
+
+const struct system_ops *
+system_find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(systems); i++)
+        if (strcmp(systems[i]->name, name) == 0)
+            return systems[i];
+    return NULL;
+}

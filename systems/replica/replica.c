@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reference replica on a node with svc (docs/GUEST.md).
+ *
+ * install puts the daemon and its arguments (one a line) below /data/opt, on
+ * the data disk, where they survive a reboot; start reads them back, so that
+ * any thread, or another run of the driver, can start the daemon again the
+ * same way.  A marker file says that the replica has never been started: the
+ * first start takes it away and passes --new-cluster, no later one does, or a
+ * replica that lost its disk would come back as if nothing had happened.
+ *
+ * Failure modes: what svc refuses comes back as its first line of standard
+ * error.  A first start that fails after the marker is gone leaves a replica
+ * that refuses to start: better than one that invents a history.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/base/file.h"
+#include "systems/http.h"
+#include "systems/replica/replica.h"
+
+#define REPLICA_BINARY "/data/opt/ordeal-replica"
+#define REPLICA_ARGUMENTS "/data/opt/ordeal-replica.arguments"
+#define REPLICA_NEW "/data/opt/ordeal-replica.new"
+#define REPLICA_DATA "/data/replica"
+#define REPLICA_LOG "/data/log/replica.log"
+
+/* Peers, limits, and the words around them. */
+#define REPLICA_ARGUMENT_COUNT_MAX 128
+#define REPLICA_ARGUMENTS_BYTES_MAX 16384
+#define REPLICA_DOOR_TIMEOUT_NS (2 * NS_PER_S)
+#define REPLICA_METRICS_BYTES_MAX (1u << 20)
+
+static const struct node *
+replica_node(const struct system_node *n)
+{
+    return &n->cluster->nodes[n->index];
+}
+
+/* ---- install ---- */
+
+/* The scenario's "system" object: {"arguments": ["--limit", ...]}. */
+static int
+replica_append_params(struct buf *out, const json_t *params, struct error *err)
+{
+    const char *key;
+    const json_t *word;
+    json_t *v;
+    size_t i;
+
+    json_object_foreach ((json_t *)params, key, v) {
+        if (strcmp(key, "arguments") != 0 || !json_is_array(v))
+            return error_set(err, ERROR_CONFIG,
+                             "system replica: '%s' is not known; it takes "
+                             "'arguments', a list of strings",
+                             key);
+        json_array_foreach (v, i, word) {
+            const char *text = json_string_value(word);
+
+            if (text == NULL || strchr(text, '\n') != NULL)
+                return error_set(err, ERROR_CONFIG,
+                                 "system replica: argument %zu is not a "
+                                 "string of one line",
+                                 i + 1);
+            buf_printf(out, "%s\n", text);
+        }
+    }
+    return 0;
+}
+
+static int
+replica_arguments(const struct system_node *n, const struct system_options *o,
+                  struct buf *out, struct error *err)
+{
+    const struct cluster *c = n->cluster;
+
+    buf_printf(out, "--node\n%s\n--data\n%s\n--listen\n0.0.0.0:%d\n",
+               replica_node(n)->name, REPLICA_DATA, REPLICA_CLIENT_PORT);
+    for (unsigned i = 0; i < c->node_count; i++)
+        buf_printf(out, "--peer\n%s=%s:%d\n", c->nodes[i].name,
+                   c->nodes[i].cluster_address, REPLICA_PEER_PORT);
+    if (o->bug != NULL)
+        buf_printf(out, "--bug\n%s\n", o->bug);
+    if (replica_append_params(out, o->params, err) < 0)
+        return -1;
+    if (out->truncated)
+        return error_set(err, ERROR_CONFIG,
+                         "system replica: more than %d bytes of arguments",
+                         REPLICA_ARGUMENTS_BYTES_MAX);
+    return 0;
+}
+
+/* A small file on the node, by way of one in our runtime directory. */
+static int
+replica_put_text(const struct system_node *n, const char *text,
+                 const char *path, struct error *err)
+{
+    CLEANUP_FREE char *local =
+        xasprintf("%s/%s.put", n->cluster->runtime_dir, replica_node(n)->name);
+    int result = file_write_atomic(local, text, strlen(text), 0600, err);
+
+    if (result == 0)
+        result = remote_put(n->remote, local, path, 0644, err);
+    unlink(local);
+    return result;
+}
+
+static int
+replica_install(const struct system_node *n, const struct system_options *o,
+                struct error *err)
+{
+    static const char *const make[] = {"mkdir", "-p", "/data/opt", "/data/log",
+                                       NULL};
+    CLEANUP(buf_release) struct buf arguments;
+
+    buf_init(&arguments, REPLICA_ARGUMENTS_BYTES_MAX);
+    if (replica_arguments(n, o, &arguments, err) < 0 ||
+        remote_run(n->remote, make, err) < 0 ||
+        remote_put(n->remote, o->binary, REPLICA_BINARY, 0755, err) < 0 ||
+        replica_put_text(n, buf_text(&arguments), REPLICA_ARGUMENTS, err) < 0 ||
+        replica_put_text(n, "", REPLICA_NEW, err) < 0)
+        return error_wrap(err, "%s: install", replica_node(n)->name);
+    return 0;
+}
+
+/* ---- svc ---- */
+
+/* Runs argv; its standard output goes to 'out'. */
+static int
+replica_exec(const struct system_node *n, const char *const argv[],
+             int64_t timeout_ns, struct exec_result *result, struct error *err)
+{
+    struct exec_options options = {.timeout_ns = timeout_ns};
+
+    if (remote_exec(n->remote, argv, &options, result, err) < 0)
+        return -1;
+    if (result->status == 0)
+        return 0;
+    return error_set(err, ERROR_ENVIRONMENT, "'%s %s' ended with %d: %.200s",
+                     argv[0], argv[1], result->status, buf_text(&result->err));
+}
+
+/* Whether this is the first start; afterwards it no longer is. */
+static int
+replica_take_marker(const struct system_node *n, bool *ret, struct error *err)
+{
+    static const char *const test[] = {"test", "-e", REPLICA_NEW, NULL};
+    static const char *const remove[] = {"rm", REPLICA_NEW, NULL};
+    CLEANUP(exec_result_release) struct exec_result result;
+
+    exec_result_init(&result);
+    if (remote_exec(n->remote, test, NULL, &result, err) < 0)
+        return -1;
+    *ret = result.status == 0;
+    return *ret ? remote_run(n->remote, remove, err) : 0;
+}
+
+static int
+replica_start(const struct system_node *n, struct error *err)
+{
+    static const char *const cat[] = {"cat", REPLICA_ARGUMENTS, NULL};
+    const char *argv[REPLICA_ARGUMENT_COUNT_MAX] = {
+        "svc", "start", "replica", "--log", REPLICA_LOG, "--", REPLICA_BINARY};
+    CLEANUP(exec_result_release) struct exec_result result;
+    CLEANUP_FREE char *text = NULL;
+    char *line, *rest;
+    unsigned count = 7;
+    bool first = false;
+
+    exec_result_init(&result);
+    if (replica_exec(n, cat, 0, &result, err) < 0 ||
+        replica_take_marker(n, &first, err) < 0)
+        return error_wrap(err, "%s: start", replica_node(n)->name);
+    text = xstrdup(buf_text(&result.out));
+    rest = text;
+    while ((line = strsep(&rest, "\n")) != NULL && line[0] != '\0') {
+        if (count == REPLICA_ARGUMENT_COUNT_MAX - 2)
+            return error_set(err, ERROR_CONFIG,
+                             "%s: start: more than %u arguments in '%s'",
+                             replica_node(n)->name, count, REPLICA_ARGUMENTS);
+        argv[count++] = line;
+    }
+    if (first)
+        argv[count++] = "--new-cluster";
+    argv[count] = NULL;
+    if (remote_run(n->remote, argv, err) < 0)
+        return error_wrap(err, "%s: start", replica_node(n)->name);
+    return 0;
+}
+
+static int
+replica_stop(const struct system_node *n, int64_t timeout_ns, struct error *err)
+{
+    int64_t seconds = (timeout_ns + NS_PER_S - 1) / NS_PER_S;
+    CLEANUP_FREE char *timeout = xasprintf("%" PRId64, seconds);
+    const char *argv[] = {"svc", "stop", "replica", "--timeout", timeout, NULL};
+    CLEANUP(exec_result_release) struct exec_result result;
+
+    exec_result_init(&result);
+    if (replica_exec(n, argv, timeout_ns + REMOTE_EXEC_TIMEOUT_NS, &result,
+                     err) < 0)
+        return error_wrap(err, "%s: stop", replica_node(n)->name);
+    return 0;
+}
+
+static int
+replica_signal(const struct system_node *n, int signo, struct error *err)
+{
+    CLEANUP_FREE char *number = xasprintf("%d", signo);
+    const char *argv[] = {"svc", "signal", "replica", number, NULL};
+
+    if (remote_run(n->remote, argv, err) < 0)
+        return error_wrap(err, "%s: signal %d", replica_node(n)->name, signo);
+    return 0;
+}
+
+static int
+replica_parse_process(const char *line, struct process_id *ret,
+                      struct error *err)
+{
+    json_t *json = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+    const char *state = NULL, *boot_id = NULL;
+    json_int_t pid = 0, start_ticks = 0;
+    int result = 0;
+
+    memset(ret, 0, sizeof(*ret));
+    if (json_unpack(json, "{s:s}", "state", &state) < 0) {
+        result = error_set(err, ERROR_ENVIRONMENT,
+                           "svc status answered '%.100s'", line);
+    } else if (strcmp(state, "running") == 0 || strcmp(state, "stopped") == 0) {
+        if (json_unpack(json, "{s:I, s:I, s:s}", "pid", &pid, "start_ticks",
+                        &start_ticks, "boot_id", &boot_id) < 0 ||
+            pid <= 0 || pid > INT32_MAX || start_ticks < 0)
+            result = error_set(err, ERROR_ENVIRONMENT,
+                               "svc status answered '%.100s'", line);
+        ret->stopped = strcmp(state, "stopped") == 0;
+    }
+    if (result == 0 && boot_id != NULL) {
+        ret->pid = (int32_t)pid;
+        ret->start_ticks = (uint64_t)start_ticks;
+        snprintf(ret->boot_id, sizeof(ret->boot_id), "%s", boot_id);
+    }
+    json_decref(json);
+    return result;
+}
+
+static int
+replica_process(const struct system_node *n, struct process_id *ret,
+                struct error *err)
+{
+    static const char *const argv[] = {"svc", "status", "replica", NULL};
+    CLEANUP(exec_result_release) struct exec_result result;
+    struct process_id id;
+
+    exec_result_init(&result);
+    if (replica_exec(n, argv, 0, &result, err) < 0 ||
+        replica_parse_process(buf_text(&result.out), &id, err) < 0)
+        return error_wrap(err, "%s: process", replica_node(n)->name);
+    *ret = id;
+    return 0;
+}
+
+/* ---- through the door ---- */
+
+static void
+replica_parse_status(const char *body, size_t len, struct system_status *ret)
+{
+    json_t *json = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
+    const char *role = NULL, *recovery = NULL;
+    json_int_t view = 0, commit = 0;
+
+    memset(ret, 0, sizeof(*ret));
+    if (json_unpack(json, "{s:s, s:I, s:I, s:s}", "role", &role, "view", &view,
+                    "commit", &commit, "recovery", &recovery) == 0) {
+        ret->role = strcmp(role, "primary") == 0  ? ROLE_PRIMARY
+                    : strcmp(role, "backup") == 0 ? ROLE_BACKUP
+                                                  : ROLE_OTHER;
+        ret->term = (uint64_t)view;
+        ret->commit_index = (uint64_t)commit;
+        snprintf(ret->recovery, sizeof(ret->recovery), "%s", recovery);
+    }
+    json_decref(json);
+}
+
+static int
+replica_status(const struct cluster *c, unsigned node, int64_t timeout_ns,
+               struct system_status *ret, struct error *err)
+{
+    struct http_request request = {.port = replica_door(c, node),
+                                   .path = "/v1/status",
+                                   .timeout_ns = timeout_ns};
+    struct http *http = http_new(err);
+    struct http_reply reply;
+
+    if (http == NULL)
+        return -1;
+    http_call(http, &request, &reply);
+    memset(ret, 0, sizeof(*ret));
+    if (reply.outcome == HTTP_ANSWERED && reply.status == 200)
+        replica_parse_status(reply.body, reply.body_len, ret);
+    http_free(http);
+    return 0;
+}
+
+/* ---- collect ---- */
+
+/* What a daemon that is down does not answer is simply not there. */
+static int
+replica_collect_door(const struct system_node *n, const char *dir,
+                     struct error *err)
+{
+    static const struct {
+        const char *path, *file;
+    } pages[] = {{"/v1/status", "status.json"},
+                 {"/v1/digest", "digest.json"},
+                 {"/metrics", "metrics.txt"}};
+    struct http *http = http_new(err);
+    int result = 0;
+
+    if (http == NULL)
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(pages) && result == 0; i++) {
+        CLEANUP_FREE char *path = xasprintf("%s/%s", dir, pages[i].file);
+        struct http_request request = {.port =
+                                           replica_door(n->cluster, n->index),
+                                       .path = pages[i].path,
+                                       .timeout_ns = REPLICA_DOOR_TIMEOUT_NS,
+                                       .body_max = REPLICA_METRICS_BYTES_MAX};
+        struct http_reply reply;
+
+        http_call(http, &request, &reply);
+        if (reply.outcome == HTTP_ANSWERED && reply.status == 200)
+            result =
+                file_write_atomic(path, reply.body, reply.body_len, 0644, err);
+    }
+    http_free(http);
+    return result;
+}
+
+static int
+replica_collect_files(const struct system_node *n, const char *dir,
+                      struct error *err)
+{
+    static const char *const status[] = {"svc", "status", "replica", NULL};
+    CLEANUP_FREE char *log = xasprintf("%s/replica.log", dir);
+    CLEANUP_FREE char *svc = xasprintf("%s/svc-status.json", dir);
+    CLEANUP(exec_result_release) struct exec_result result;
+
+    exec_result_init(&result);
+    if (replica_exec(n, status, 0, &result, err) < 0 ||
+        file_write_atomic(svc, buf_text(&result.out), result.out.len, 0644,
+                          err) < 0)
+        return -1;
+    return remote_get(n->remote, REPLICA_LOG, log, COLLECT_FILE_BYTES_MAX, err);
+}
+
+static int
+replica_collect(const struct system_node *n, const char *dir, struct error *err)
+{
+    struct error door_err = {0}, files_err = {0};
+    int door = replica_collect_door(n, dir, &door_err);
+    int files = replica_collect_files(n, dir, &files_err);
+
+    if (door == 0 && files == 0)
+        return 0;
+    *err = files < 0 ? files_err : door_err;
+    return error_wrap(err, "%s: collect", replica_node(n)->name);
+}
+
+static struct client *
+replica_open_client(const struct cluster *c, const char *capability,
+                    uint64_t client_id, struct error *err)
+{
+    if (strcmp(capability, "allocator") == 0)
+        return replica_client_new(c, client_id, err);
+    error_set(err, ERROR_CONFIG, "system replica has no capability '%s'",
+              capability);
+    return NULL;
+}
+
+static const char *const replica_capabilities[] = {"allocator", NULL};
+static const uint16_t replica_door_ports[] = {REPLICA_CLIENT_PORT};
+
+const struct system_ops system_replica_ops = {
+    .name = "replica",
+    .description = "the reference replica: a replicated lease allocator",
+    .capabilities = replica_capabilities,
+    .positions_total = true,
+    .door_ports = replica_door_ports,
+    .door_count = ARRAY_LEN(replica_door_ports),
+    .peer_port = REPLICA_PEER_PORT,
+    .install = replica_install,
+    .start = replica_start,
+    .stop = replica_stop,
+    .signal = replica_signal,
+    .process = replica_process,
+    .status = replica_status,
+    .collect = replica_collect,
+    .client_new = replica_open_client,
+};
