@@ -32,6 +32,17 @@ test_engine_lease_LDADD = $(ORDEAL_REPLICA_LIBS)
 test_replica_log_SOURCES = %D%/test-replica-log.c
 test_replica_log_LDADD = $(ORDEAL_REPLICA_LIBS)
 
+UNIT_TESTS += test-load
+test_load_SOURCES = %D%/test-load.c tests/lib/fake-system.h
+test_load_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_WORKLOADS_LIBS) \
+	$(ORDEAL_BASE_LIBS)
+
+UNIT_TESTS += test-reservation-contention
+test_reservation_contention_SOURCES = %D%/test-reservation-contention.c \
+	tests/lib/fake-system.h
+test_reservation_contention_LDADD = $(ORDEAL_WORKLOADS_LIBS) \
+	$(ORDEAL_BASE_LIBS)
+
 UNIT_TESTS += test-replica-client
 test_replica_client_SOURCES = %D%/test-replica-client.c tests/lib/toy-server.h
 test_replica_client_LDADD = $(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_BASE_LIBS)
