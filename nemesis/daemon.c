@@ -78,7 +78,7 @@ daemon_remember(struct fault *f, struct error *err)
         if (f->world->system->process(&n, &id, err) < 0)
             return -1;
         if (id.pid == 0 || id.stopped)
-            return error_set(err, ERROR_ENVIRONMENT, "node %s: the daemon %s",
+            return error_set(err, ERROR_ENVIRONMENT, "node '%s': the daemon %s",
                              f->world->cluster->nodes[i].name,
                              id.pid == 0 ? "does not run" : "is stopped");
         d->before[i] = id;
@@ -101,7 +101,7 @@ daemon_prove_node_down(struct fault *f, unsigned i, enum proof *ret,
 
     if (before->pid == 0)
         return error_set(err, ERROR_ENVIRONMENT,
-                         "node %s: what ran before is not known",
+                         "node '%s': what ran before is not known",
                          f->world->cluster->nodes[i].name);
     if (guest_process_look(n.remote, before->pid, &look, err) < 0 ||
         f->world->system->process(&n, &now, err) < 0)

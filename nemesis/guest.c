@@ -35,8 +35,8 @@ guest_script(struct remote *r, const struct guest_script *script,
              const char *const args[], struct exec_result *ret,
              struct error *err)
 {
-    const char *argv[GUEST_ARGS_MAX + 6] = {"busybox", "sh", "-c", script->text,
-                                            script->name};
+    const char *argv[GUEST_ARGS_MAX + 6] = {GUEST_BUSYBOX, "sh", "-c",
+                                            script->text, script->name};
     size_t n = 5;
 
     for (size_t i = 0; args[i] != NULL; i++) {
@@ -90,17 +90,18 @@ guest_process_look(struct remote *r, int32_t pid, struct guest_process *ret,
     newline = strchr(result.out.data == NULL ? "" : result.out.data, '\n');
     if (newline == NULL ||
         (size_t)(newline - result.out.data) >= sizeof(look.boot_id))
-        return error_set(err, ERROR_ENVIRONMENT, "node %s: no boot id in /proc",
-                         r->endpoint.node);
+        return error_set(err, ERROR_ENVIRONMENT,
+                         "node '%s': no boot id in /proc", r->endpoint.node);
     *newline = '\0';
     snprintf(look.boot_id, sizeof(look.boot_id), "%s", result.out.data);
     /* cat fails for the second file only when there is no such process. */
     if (newline[1] != '\0' && !guest_parse_stat(newline + 1, &look))
         return error_set(err, ERROR_ENVIRONMENT,
-                         "node %s: '%s' is not understood", r->endpoint.node,
+                         "node '%s': '%s' is not understood", r->endpoint.node,
                          path);
-    if (newline[1] == '\0' && result.status == 0)
-        return error_set(err, ERROR_ENVIRONMENT, "node %s: '%s' is empty",
+    if (newline[1] == '\0' && result.status != 1)
+        return error_set(err, ERROR_ENVIRONMENT,
+                         "node '%s': '%s' could not be looked for",
                          r->endpoint.node, path);
     *ret = look;
     return 0;
@@ -131,6 +132,7 @@ guest_timer_status(struct remote *r, const char *name, enum guest_timer *ret,
     const char *const argv[] = {"svc", "status", name, NULL};
     json_t *status;
     const char *state;
+    json_int_t exit_status;
 
     exec_result_init(&result);
     if (guest_exec(r, argv, NULL, &result, err) < 0)
@@ -144,18 +146,18 @@ guest_timer_status(struct remote *r, const char *name, enum guest_timer *ret,
     if (state == NULL) {
         json_decref(status);
         return error_set(err, ERROR_ENVIRONMENT,
-                         "node %s: svc status: not understood",
+                         "node '%s': svc status: not understood",
                          r->endpoint.node);
     }
     if (strcmp(state, "running") == 0 || strcmp(state, "stopped") == 0)
         *ret = GUEST_TIMER_ARMED;
-    else if (strcmp(state, "exited") == 0)
+    exit_status = json_integer_value(json_object_get(status, "exit_status"));
+    if (strcmp(state, "exited") == 0 && exit_status == GUEST_TIMER_EXIT_FIRED)
         *ret = GUEST_TIMER_FIRED;
     json_decref(status);
     return 0;
 }
 
-/* After a disarm the service has exited too: told apart by who asked. */
 int
 guest_timer_disarm(struct remote *r, const char *kind, enum guest_timer *ret,
                    struct error *err)
@@ -203,6 +205,6 @@ guest_timer_arm(struct remote *r, const char *kind, const char *script,
     if (result.status == 0 || result.status == STATUS_NO_PROGRAM)
         return 0;
     return error_set(err, ERROR_ENVIRONMENT,
-                     "node %s: self-heal timer: svc start: exit %d: %.120s",
+                     "node '%s': self-heal timer: svc start: exit %d: %.120s",
                      r->endpoint.node, result.status, buf_text(&result.err));
 }

@@ -17,12 +17,13 @@
 #include "nemesis/fault.h"
 
 #define GUEST_ARGS_MAX 24
+#define GUEST_BUSYBOX "/bin/busybox"
 
 /* remote_exec with FAULT_EXEC_TIMEOUT_NS; 'input' NULL: none. */
 int guest_exec(struct remote *r, const char *const argv[], const char *input,
                struct exec_result *ret, struct error *err);
 
-/* "busybox sh -c TEXT NAME ARG...": NAME is what ps shows. */
+/* "/bin/busybox sh -c TEXT NAME ARG...": NAME is what ps shows. */
 struct guest_script {
     const char *name, *text;
 };
@@ -45,10 +46,21 @@ bool guest_process_is(const struct guest_process *look,
                       const struct process_id *id);
 
 enum guest_timer {
-    GUEST_TIMER_NONE,  /* never armed, or the guest was booted since */
+    GUEST_TIMER_NONE,  /* never armed, disarmed, or booted since */
     GUEST_TIMER_ARMED, /* runs */
     GUEST_TIMER_FIRED, /* ran out: it has healed */
 };
+
+/* The timer's script ends with this after it has healed. */
+#define GUEST_TIMER_EXIT_FIRED 3
+
+/*
+ * How each timer's script begins: waits $1 seconds; SIGTERM disarms it at once
+ * and leaves no sleeper behind.
+ */
+#define GUEST_TIMER_WAIT                                                       \
+    "trap 'kill \"$t\"; exit 0' TERM\n" GUEST_BUSYBOX " sleep \"$1\" & t=$!\n" \
+    "wait \"$t\"\n"
 
 /*
  * Arms (anew) the timer 'kind'.  The script gets the seconds as $1 and 'args'

@@ -216,19 +216,44 @@ journal_reverse(struct journal_pending *p)
     }
 }
 
-int
-journal_pending(const char *path, struct journal_pending *ret,
-                struct error *err)
+static char *
+journal_read(int fd, const char *path, size_t *ret_len, struct error *err)
 {
-    CLEANUP(journal_pending_release) struct journal_pending p = {0};
+    CLEANUP_FREE char *text = NULL;
+    struct stat st;
+    size_t len = 0;
+
+    if (fstat(fd, &st) < 0 || st.st_size > (off_t)JOURNAL_BYTES_MAX) {
+        error_set(err, ERROR_ENVIRONMENT, "%s: not a journal", path);
+        return NULL;
+    }
+    text = xcalloc((size_t)st.st_size + 1, 1);
+    while (len < (size_t)st.st_size) {
+        ssize_t n = pread(fd, text + len, (size_t)st.st_size - len, (off_t)len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            error_errno(err, ERROR_ENVIRONMENT, errno, "%s: read", path);
+            return NULL;
+        }
+        if (n == 0)
+            break;
+        len += (size_t)n;
+    }
+    *ret_len = len;
+    return TAKE(text);
+}
+
+static int
+journal_pending_fd(int fd, const char *path, struct journal_pending *ret,
+                   struct error *err)
+{
+    struct journal_pending p = {0};
     CLEANUP_FREE char *text = NULL;
     size_t len = 0;
 
-    if (!path_exists(path)) {
-        *ret = p;
-        return 0;
-    }
-    text = file_read(path, JOURNAL_BYTES_MAX, &len, err);
+    text = journal_read(fd, path, &len, err);
     if (text == NULL)
         return -1;
     for (char *line = text, *end = text + len; line < end;) {
@@ -245,8 +270,29 @@ journal_pending(const char *path, struct journal_pending *ret,
     }
     journal_reverse(&p);
     *ret = p;
-    p = (struct journal_pending){0};
     return 0;
+}
+
+int
+journal_pending_open(struct journal *j, struct journal_pending *ret,
+                     struct error *err)
+{
+    return journal_pending_fd(j->fd, j->path, ret, err);
+}
+
+int
+journal_pending(const char *path, struct journal_pending *ret,
+                struct error *err)
+{
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 && errno == ENOENT) {
+        *ret = (struct journal_pending){0};
+        return 0;
+    }
+    if (fd < 0)
+        return error_errno(err, ERROR_ENVIRONMENT, errno, "%s", path);
+    return journal_pending_fd(fd, path, ret, err);
 }
 
 void

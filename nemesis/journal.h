@@ -58,9 +58,15 @@ struct journal_pending {
     uint64_t id_max;      /* highest id ever begun, 0: none */
 };
 
-/* Reads without a lock.  No such file: nothing is pending. */
+/*
+ * Reads without a lock.  No such file: nothing is pending.  Not for a process
+ * that has the journal open: closing another descriptor drops its lock.
+ */
 int journal_pending(const char *path, struct journal_pending *ret,
                     struct error *err);
+/* The same of an open journal. */
+int journal_pending_open(struct journal *j, struct journal_pending *ret,
+                         struct error *err);
 void journal_pending_release(struct journal_pending *p);
 
 #endif

@@ -6,9 +6,13 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/guest.c %D%/guest.h \
 	%D%/journal.c %D%/journal.h \
 	%D%/kill.c \
+	%D%/nemesis.c %D%/nemesis.h \
 	%D%/null.c \
 	%D%/params.c %D%/params.h \
+	%D%/partition.c \
+	%D%/pause.c \
 	%D%/plan.c \
+	%D%/probe.c %D%/probe.h \
 	%D%/registry.c %D%/registry.h \
 	%D%/schedule.c %D%/schedule.h \
 	%D%/stop.c \

@@ -8,10 +8,8 @@
 #include "nemesis/registry.h"
 
 static const struct fault_ops *const registry_faults[] = {
-    &fault_null_ops,
-    &fault_kill_ops,
-    &fault_stop_ops,
-    NULL,
+    &fault_null_ops,  &fault_kill_ops,      &fault_stop_ops,
+    &fault_pause_ops, &fault_partition_ops, NULL,
 };
 
 const struct fault_ops *

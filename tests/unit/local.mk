@@ -22,6 +22,10 @@ test_history_text_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_BASE_LIBS)
 UNIT_TESTS += test-journal
 test_journal_SOURCES = %D%/test-journal.c
 test_journal_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
+UNIT_TESTS += test-fault
+test_fault_SOURCES = %D%/test-fault.c tests/lib/fake-remote.c \
+	tests/lib/fake-remote.h
+test_fault_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-schedule
 test_schedule_SOURCES = %D%/test-schedule.c
 test_schedule_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The nemesis applies the faults of a plan, proves each, and undoes each.
+ *
+ *   nemesis_new -> start ......... (plan done | stop) -> heal_all -> free
+ *                    |  due: resolve targets, journal the undo, inject, prove
+ *                    |  over: prove again, heal, prove healed, journal done
+ *
+ * Each step is recorded in the history and in faults.jsonl.  A fault whose
+ * effect was not confirmed at both ends does not count as coverage; one whose
+ * heal is not proven is healed again every second, keeps its share of the
+ * budget meanwhile, and makes the run dirty if heal_all cannot prove it.
+ *
+ * A fault that is due waits up to NEMESIS_TARGET_WAIT_NS for its targets (a
+ * primary, room in the budget), then it is skipped and the reason recorded.
+ * A node under one fault is no target of another.
+ *
+ * Threads: the nemesis has one, which alone uses world->remotes between start
+ * and stop.  new, start, stop, heal_all, free: the owner's thread.  current
+ * and summary: any thread.
+ */
+#ifndef ORDEAL_NEMESIS_NEMESIS_H
+#define ORDEAL_NEMESIS_NEMESIS_H
+
+#include "harness/base/history.h"
+#include "nemesis/journal.h"
+#include "nemesis/schedule.h"
+
+#define NEMESIS_TARGET_WAIT_NS (5 * NS_PER_S)
+/* A guest heals itself this long after the heal that was due. */
+#define NEMESIS_LEASE_MARGIN_NS (120 * NS_PER_S)
+#define NEMESIS_CURRENT_MAX 256
+
+struct nemesis;
+
+/* All borrowed for the life of the nemesis. */
+struct nemesis_options {
+    const struct fault_world *world;
+    const struct plan *plan;
+    struct journal *journal;
+    struct history_writer *history; /* NULL: none */
+    FILE *faults;                   /* faults.jsonl; NULL: none */
+};
+
+struct nemesis_summary {
+    unsigned planned, skipped, injected;
+    /* Of those injected or tried, what both proofs of effect came to. */
+    unsigned confirmed, mismatch, inconclusive;
+    unsigned primary_hits; /* confirmed, and a target was primary */
+    unsigned under_way;    /* injected, heal not proven yet */
+    bool journal_failed;   /* a write failed: no more faults were injected */
+    bool record_failed;    /* the same of history or faults.jsonl */
+};
+
+/*
+ * Whether every fault of the plan can work on these nodes: ERROR_ENVIRONMENT
+ * names the first that cannot.
+ */
+int nemesis_check(const struct fault_world *w, const struct plan *plan,
+                  struct error *err);
+
+struct nemesis *nemesis_new(const struct nemesis_options *options);
+
+/* Heals nothing: stop and heal_all come first.  NULL is fine. */
+void nemesis_free(struct nemesis *n);
+
+/* The window begins now. */
+int nemesis_start(struct nemesis *n, struct error *err);
+
+/* The same in the caller's thread, until the plan is done (tests). */
+void nemesis_run(struct nemesis *n);
+
+/*
+ * No more faults; those under way go through their end once.  Returns when the
+ * thread has ended; without a start it returns at once.
+ */
+void nemesis_stop(struct nemesis *n);
+
+/*
+ * Heals what is still under way and proves it, again and again until the
+ * absolute deadline (an attempt that has begun is finished).  -1 names a fault
+ * whose heal is not proven: the run is dirty.  After nemesis_stop().
+ */
+int nemesis_heal_all(struct nemesis *n, int64_t deadline_ns, struct error *err);
+
+/* "kill n2 (primary)", "" when nothing is under way. */
+void nemesis_current(struct nemesis *n, char ret[static NEMESIS_CURRENT_MAX]);
+
+void nemesis_summary(struct nemesis *n, struct nemesis_summary *ret);
+json_t *nemesis_summary_to_json(const struct nemesis_summary *s);
+
+/*
+ * Undoes what the journal of a dead driver has pending, latest first, and
+ * marks it done.  *ret_count: how many records were pending.  One that fails
+ * does not keep the others from being undone; -1 names the first.  Refused
+ * while that driver lives.  No journal: nothing to do.
+ */
+int nemesis_recover(const char *journal_path, const struct fault_world *w,
+                    unsigned *ret_count, struct error *err);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A cluster of pretended guests: processes, svc, nft tables and the packets
+ * between them, behind struct remote_ops and struct system_ops, on a virtual
+ * clock.  It lives in shared memory, so that what a killed child did to the
+ * guests outlives the child.
+ *
+ * Every call to a guest or to the system counts; one of them, or all from one
+ * on, can be made to fail or to be the driver's last (trip).
+ *
+ * Threads: calls are serialised inside.
+ */
+#ifndef ORDEAL_TESTS_FAKE_REMOTE_H
+#define ORDEAL_TESTS_FAKE_REMOTE_H
+
+#include "nemesis/fault.h"
+
+#define FAKE_RULES_MAX 32
+#define FAKE_TIMERS_MAX 4
+
+struct fake_rule {
+    bool input, drop;
+    unsigned peer;
+    uint64_t packets;
+    char comment[32];
+};
+
+struct fake_timer {
+    char name[64];
+    bool running, fired;
+};
+
+struct fake_node {
+    bool running, stopped, mute; /* mute: runs, but does not answer */
+    int32_t pid;
+    uint64_t start_ticks;
+    unsigned starts;
+    char table[96]; /* "": none */
+    struct fake_rule rules[FAKE_RULES_MAX];
+    unsigned rule_count;
+    struct fake_timer timers[FAKE_TIMERS_MAX];
+};
+
+enum fake_trip {
+    FAKE_NO_TRIP,
+    FAKE_FAIL_BEFORE, /* the call does nothing and fails */
+    FAKE_FAIL_AFTER,  /* the call does its work, its answer is lost */
+    FAKE_KILL_BEFORE, /* SIGKILL of this process, before and after */
+    FAKE_KILL_AFTER,
+};
+
+struct fake {
+    struct cluster cluster; /* first: status() finds the fake through it */
+    struct fake_node nodes[NODE_COUNT_MAX];
+    struct remote remotes[NODE_COUNT_MAX];
+    struct clock_virtual clock;
+    struct fault_world world;
+    int primary;
+    uint64_t term;
+    int32_t last_pid;
+    unsigned call_count;
+    enum fake_trip trip;
+    unsigned trip_first, trip_last; /* these calls trip, counted from 1 */
+    unsigned unknown_count;         /* commands the fake does not know */
+    bool no_svc;
+    void (*before_harm)(void *ctx); /* the moment before a node is harmed */
+    void *ctx;
+};
+
+/* All daemons run, n1 is primary. */
+struct fake *fake_new(unsigned node_count);
+void fake_free(struct fake *f);
+
+/* No stopped or missing daemon, no table, no timer that still runs. */
+bool fake_is_clean(const struct fake *f);
+
+/* What the guest's own timers do when their time has come. */
+void fake_fire_timers(struct fake *f);
+
+/* One packet; false when a rule drops it. */
+bool fake_packet(struct fake *f, unsigned from, unsigned to);
+
+#endif

@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every fault on pretended guests: its effect is observable, its heal is, heal
+ * twice is harmless, a dead driver's fault is undone from the record, and what
+ * is not so is not claimed.
+ */
+#include "config.h"
+
+#include "nemesis/registry.h"
+#include "nemesis/target.h"
+#include "tests/lib/fake-remote.h"
+#include "tests/lib/tap.h"
+
+#define NODES 5
+
+struct fixture {
+    struct fake *fake;
+    struct fault fault;
+    json_t *params;
+    struct error err;
+};
+
+static void
+setup(struct fixture *f, const char *name, const char *params, node_set targets)
+{
+    *f = (struct fixture){.fake = fake_new(NODES)};
+    f->params = json_loads(params, 0, NULL);
+    CHECK(f->params != NULL);
+    CHECK(fault_find(name) != NULL);
+    fault_init(&f->fault, fault_find(name), &f->fake->world, f->params);
+    f->fault.targets = targets;
+    CHECK_OK(fault_setup(&f->fault, &f->err), &f->err);
+}
+
+static void
+inject(struct fixture *f)
+{
+    json_decref(fault_undo_record(&f->fault));
+    fault_journalled(&f->fault);
+    CHECK_OK(fault_inject(&f->fault, &f->err), &f->err);
+}
+
+static void
+teardown(struct fixture *f)
+{
+    CHECK_INT(f->fake->unknown_count, 0);
+    fault_release(&f->fault);
+    json_decref(f->params);
+    fake_free(f->fake);
+}
+
+static void
+check_proof(struct fixture *f, enum fault_phase phase, enum proof expected)
+{
+    enum proof proof = fault_prove(&f->fault, phase);
+    char *evidence = json_dumps(f->fault.evidence, JSON_COMPACT);
+
+    if (proof != expected)
+        printf("# evidence: %s\n", evidence);
+    free(evidence);
+    CHECK_STR(proof_name(proof), proof_name(expected));
+}
+
+/* ---- the matrix: the same for every fault ---- */
+
+static const struct {
+    const char *fault, *params;
+    node_set targets;
+} matrix[] = {
+    {"null", "{}", 1},
+    {"kill", "{}", 1},
+    {"kill", "{}", 0x1f},
+    {"stop", "{\"timeout\":\"5s\"}", 2},
+    {"pause", "{}", 4},
+    {"pause", "{}", 3},
+    {"partition", "{}", 1},
+    {"partition", "{\"shape\":\"isolate\"}", 0x1c},
+    {"partition", "{\"shape\":\"halves\"}", 3},
+    {"partition", "{\"shape\":\"halves\"}", 0x1c},
+    {"partition", "{\"shape\":\"one_way\"}", 1},
+    {"partition", "{\"shape\":\"one_way\",\"direction\":\"out\"}", 1},
+    {"partition", "{\"shape\":\"one_way\",\"direction\":\"in\"}", 7},
+};
+
+static void
+matrix_heal(struct fixture *f)
+{
+    CHECK_OK(fault_heal(&f->fault, &f->err), &f->err);
+    check_proof(f, FAULT_HEALED, PROOF_CONFIRMED);
+    CHECK(fake_is_clean(f->fake));
+}
+
+static void
+matrix_row(size_t i)
+{
+    bool harms = strcmp(matrix[i].fault, "null") != 0;
+    struct fixture f;
+    json_t *undo;
+    char *evidence;
+
+    setup(&f, matrix[i].fault, matrix[i].params, matrix[i].targets);
+    undo = fault_undo_record(&f.fault);
+    inject(&f);
+    check_proof(&f, FAULT_EFFECT, PROOF_CONFIRMED);
+    evidence = json_dumps(f.fault.evidence, JSON_COMPACT);
+    printf("# %-9s %-40s %.900s\n", matrix[i].fault, matrix[i].params,
+           evidence);
+    free(evidence);
+    CHECK(fake_is_clean(f.fake) == !harms);
+    if (harms)
+        check_proof(&f, FAULT_HEALED, PROOF_MISMATCH);
+    matrix_heal(&f);
+    matrix_heal(&f);
+    if (harms)
+        check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+    fault_release(&f.fault);
+
+    /* Again, and now the driver dies: only the record is left. */
+    fault_init(&f.fault, fault_find(matrix[i].fault), &f.fake->world, f.params);
+    f.fault.targets = matrix[i].targets;
+    CHECK_OK(fault_setup(&f.fault, &f.err), &f.err);
+    inject(&f);
+    CHECK_OK(fault_undo(&f.fake->world, undo, &f.err), &f.err);
+    CHECK(fake_is_clean(f.fake));
+    CHECK_OK(fault_undo(&f.fake->world, undo, &f.err), &f.err);
+    CHECK(fake_is_clean(f.fake));
+    json_decref(undo);
+    teardown(&f);
+}
+
+static void
+test_matrix_of_all_faults(void)
+{
+    const struct fault_ops *const *all = fault_all();
+
+    for (size_t i = 0; i < ARRAY_LEN(matrix); i++)
+        matrix_row(i);
+    for (size_t i = 0; all[i] != NULL; i++) {
+        size_t row = 0;
+
+        while (row < ARRAY_LEN(matrix) &&
+               strcmp(matrix[row].fault, all[i]->name) != 0)
+            row++;
+        CHECK(row < ARRAY_LEN(matrix));
+    }
+}
+
+/* A look that fails proves nothing, in either direction. */
+static void
+test_lost_connection_is_inconclusive(void)
+{
+    for (size_t i = 1; i < ARRAY_LEN(matrix); i++) {
+        struct fixture f;
+
+        setup(&f, matrix[i].fault, matrix[i].params, matrix[i].targets);
+        inject(&f);
+        f.fake->trip = FAKE_FAIL_AFTER;
+        f.fake->trip_first = 1;
+        f.fake->trip_last = UINT32_MAX;
+        check_proof(&f, FAULT_EFFECT, PROOF_INCONCLUSIVE);
+        CHECK(json_object_get(f.fault.evidence, "error") != NULL);
+        check_proof(&f, FAULT_HEALED, PROOF_INCONCLUSIVE);
+        teardown(&f);
+    }
+}
+
+/* ---- processes ---- */
+
+/* What does not run cannot be killed: the fault must not claim it. */
+static void
+test_kill_of_a_dead_daemon_fails(void)
+{
+    struct fixture f;
+
+    setup(&f, "kill", "{}", 2);
+    f.fake->nodes[1].running = false;
+    json_decref(fault_undo_record(&f.fault));
+    fault_journalled(&f.fault);
+    CHECK_INT(fault_inject(&f.fault, &f.err), -1);
+    CHECK(strstr(f.err.text, "kill: inject: node 'n2': the daemon does not") !=
+          NULL);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    teardown(&f);
+}
+
+static void
+test_kill_sees_a_daemon_restarted_behind_its_back(void)
+{
+    struct fixture f;
+
+    setup(&f, "kill", "{}", 1);
+    inject(&f);
+    f.fake->nodes[0].running = true;
+    f.fake->nodes[0].pid = 999;
+    check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+    teardown(&f);
+}
+
+/* The pid is used again, by the daemon itself: still another process. */
+static void
+test_kill_tells_a_reused_pid_by_its_start(void)
+{
+    struct fixture f;
+    int32_t pid;
+
+    setup(&f, "kill", "{}", 1);
+    pid = f.fake->nodes[0].pid;
+    inject(&f);
+    f.fake->nodes[0].running = true;
+    f.fake->nodes[0].pid = pid;
+    check_proof(&f, FAULT_HEALED, PROOF_MISMATCH); /* the very same process */
+    f.fake->nodes[0].start_ticks += 500;
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    teardown(&f);
+}
+
+static void
+test_kill_is_not_healed_until_the_system_answers(void)
+{
+    struct fixture f;
+    int64_t before;
+
+    setup(&f, "kill", "{}", 1);
+    inject(&f);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    f.fake->nodes[0].mute = true;
+    before = f.fake->clock.now_ns;
+    check_proof(&f, FAULT_HEALED, PROOF_MISMATCH);
+    CHECK(f.fake->clock.now_ns - before >= FAULT_HEAL_TIMEOUT_NS);
+    f.fake->nodes[0].mute = false;
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    teardown(&f);
+}
+
+static void
+test_kill_restarts_once(void)
+{
+    struct fixture f;
+
+    setup(&f, "kill", "{}", 1);
+    inject(&f);
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    CHECK_INT(f.fake->nodes[0].starts, 1);
+    teardown(&f);
+}
+
+static void
+test_pause_is_seen_to_end_by_itself(void)
+{
+    struct fixture f;
+
+    setup(&f, "pause", "{}", 1);
+    inject(&f);
+    fake_fire_timers(f.fake);
+    check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    teardown(&f);
+}
+
+static void
+test_pause_is_not_healed_by_another_process(void)
+{
+    struct fixture f;
+
+    setup(&f, "pause", "{}", 1);
+    inject(&f);
+    f.fake->nodes[0].stopped = false;
+    f.fake->nodes[0].pid = 999;
+    check_proof(&f, FAULT_HEALED, PROOF_MISMATCH);
+    teardown(&f);
+}
+
+/* A dead driver: what the guests do by themselves. */
+static void
+test_timers_heal_without_a_driver(void)
+{
+    for (size_t i = 1; i < ARRAY_LEN(matrix); i++) {
+        struct fixture f;
+
+        if (strcmp(matrix[i].fault, "pause") != 0 &&
+            strcmp(matrix[i].fault, "partition") != 0)
+            continue;
+        setup(&f, matrix[i].fault, matrix[i].params, matrix[i].targets);
+        inject(&f);
+        CHECK(!fake_is_clean(f.fake));
+        fake_fire_timers(f.fake);
+        CHECK(fake_is_clean(f.fake));
+        teardown(&f);
+    }
+}
+
+/* Nodes without svc (local processes) have no timer; the fault still works. */
+static void
+test_pause_works_without_svc(void)
+{
+    struct fixture f;
+
+    setup(&f, "pause", "{}", 1);
+    f.fake->no_svc = true;
+    inject(&f);
+    check_proof(&f, FAULT_EFFECT, PROOF_CONFIRMED);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    teardown(&f);
+}
+
+/* ---- partitions ---- */
+
+static void
+check_link(struct fixture *f, unsigned from, unsigned to, bool open)
+{
+    if (fake_packet(f->fake, from, to) != open)
+        printf("# n%u>n%u should be %s\n", from + 1, to + 1,
+               open ? "open" : "cut");
+    CHECK(fake_packet(f->fake, from, to) == open);
+}
+
+static void
+test_isolate_cuts_each_target_from_all(void)
+{
+    struct fixture f;
+
+    setup(&f, "partition", "{}", 3);
+    inject(&f);
+    for (unsigned a = 0; a < NODES; a++)
+        for (unsigned b = 0; b < NODES; b++)
+            if (a != b)
+                check_link(&f, a, b, a > 1 && b > 1);
+    teardown(&f);
+}
+
+static void
+test_halves_keep_each_side_whole(void)
+{
+    for (node_set targets = 1; targets < 0x1f; targets++) {
+        struct fixture f;
+        unsigned owners = 0;
+
+        setup(&f, "partition", "{\"shape\":\"halves\"}", targets);
+        inject(&f);
+        for (unsigned a = 0; a < NODES; a++) {
+            owners += f.fake->nodes[a].table[0] != '\0';
+            for (unsigned b = 0; b < NODES; b++)
+                if (a != b)
+                    check_link(&f, a, b,
+                               (targets >> a & 1) == (targets >> b & 1));
+        }
+        CHECK(owners <= NODES / 2); /* rules on the smaller side only */
+        teardown(&f);
+    }
+}
+
+static void
+test_one_way_is_really_one_way(void)
+{
+    static const char *const params[] = {
+        "{\"shape\":\"one_way\",\"direction\":\"in\"}",
+        "{\"shape\":\"one_way\",\"direction\":\"out\"}"};
+
+    for (unsigned out = 0; out < 2; out++) {
+        struct fixture f;
+
+        setup(&f, "partition", params[out], 2);
+        inject(&f);
+        for (unsigned peer = 0; peer < NODES; peer++) {
+            if (peer == 1)
+                continue;
+            check_link(&f, peer, 1, out);
+            check_link(&f, 1, peer, !out);
+        }
+        check_proof(&f, FAULT_EFFECT, PROOF_CONFIRMED);
+        /* The open direction is cut too: no longer what was asked for. */
+        f.fake->nodes[3].rules[0] = (struct fake_rule){
+            .input = !out, .drop = true, .peer = 1, .comment = "alien"};
+        f.fake->nodes[3].rule_count = 1;
+        check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+        teardown(&f);
+    }
+}
+
+static void
+test_one_way_needs_packets_in_the_open_direction(void)
+{
+    struct fixture f;
+
+    setup(&f, "partition", "{\"shape\":\"one_way\",\"direction\":\"out\"}", 2);
+    inject(&f);
+    /* Someone drops what the peer sends, before it leaves. */
+    f.fake->nodes[3].rules[0] =
+        (struct fake_rule){.drop = true, .peer = 1, .comment = "alien"};
+    f.fake->nodes[3].rule_count = 1;
+    check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+    teardown(&f);
+}
+
+static void
+test_partition_sees_its_rules_vanish(void)
+{
+    struct fixture f;
+
+    setup(&f, "partition", "{}", 1);
+    inject(&f);
+    fake_fire_timers(f.fake); /* or the guest was rebooted */
+    check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+    teardown(&f);
+}
+
+/* Somebody else cuts another pair: not what was asked for. */
+static void
+test_partition_checks_the_pairs_it_left_alone(void)
+{
+    struct fixture f;
+
+    setup(&f, "partition", "{}", 1);
+    inject(&f);
+    f.fake->nodes[3].rules[0] =
+        (struct fake_rule){.drop = true, .peer = 4, .comment = "alien"};
+    f.fake->nodes[3].rule_count = 1;
+    check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    check_proof(&f, FAULT_HEALED, PROOF_MISMATCH);
+    f.fake->nodes[3].rule_count = 0;
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    teardown(&f);
+}
+
+/* A killed peer refuses the connection: the path is open nevertheless. */
+static void
+test_refused_connection_is_an_open_path(void)
+{
+    struct fixture f;
+
+    setup(&f, "partition", "{}", 1);
+    f.fake->nodes[3].running = false;
+    inject(&f);
+    check_proof(&f, FAULT_EFFECT, PROOF_CONFIRMED);
+    teardown(&f);
+}
+
+static void
+test_table_is_named_after_the_run(void)
+{
+    struct fixture f;
+    json_t *undo;
+
+    setup(&f, "partition", "{}", 1);
+    undo = fault_undo_record(&f.fault);
+    CHECK_STR(json_string_value(json_object_get(undo, "table")),
+              "ordeal_20260131_ab12");
+    json_decref(undo);
+    inject(&f);
+    CHECK_STR(f.fake->nodes[0].table, "ordeal_20260131_ab12");
+    teardown(&f);
+}
+
+static void
+test_partition_of_all_in_halves_fails(void)
+{
+    struct fixture f;
+
+    setup(&f, "partition", "{\"shape\":\"halves\"}", 0x1f);
+    json_decref(fault_undo_record(&f.fault));
+    fault_journalled(&f.fault);
+    CHECK_INT(fault_inject(&f.fault, &f.err), -1);
+    CHECK(strstr(f.err.text, "cuts nothing") != NULL);
+    teardown(&f);
+}
+
+/* ---- bad data ---- */
+
+static void
+test_bad_params_are_refused(void)
+{
+    static const struct {
+        const char *fault, *params, *says;
+    } cases[] = {
+        {"kill", "{\"down\":\"1s\"}", "fault 'kill': unknown key 'down'"},
+        {"null", "{\"a\":1}", "unknown key 'a'"},
+        {"pause", "[]", "not an object"},
+        {"stop", "{\"timeout\":5}", "timeout: not a duration"},
+        {"stop", "{\"timeout\":\"5s\",\"x\":1}", "unknown key 'x'"},
+        {"partition", "{\"shape\":\"ring\"}",
+         "shape: 'ring' is not one of isolate, halves, one_way"},
+        {"partition", "{\"shape\":3}", "shape: not a string"},
+        {"partition", "{\"direction\":\"in\"}", "only shape one_way"},
+        {"partition", "{\"shape\":\"one_way\",\"direction\":\"up\"}",
+         "direction: 'up' is not one of in, out"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct error err = {0};
+        json_t *params = json_loads(cases[i].params, 0, NULL);
+
+        CHECK_INT(fault_check_params(fault_find(cases[i].fault), params, &err),
+                  -1);
+        CHECK_INT(err.kind, ERROR_CONFIG);
+        printf("# %s\n", err.text);
+        CHECK(strstr(err.text, cases[i].says) != NULL);
+        json_decref(params);
+    }
+}
+
+static void
+test_bad_undo_records_are_refused(void)
+{
+    static const char *const records[] = {
+        "{}",
+        "{\"fault\":3}",
+        "{\"fault\":\"smash\",\"nodes\":[]}",
+        "{\"fault\":\"kill\"}",
+        "{\"fault\":\"kill\",\"nodes\":[\"n9\"]}",
+        "{\"fault\":\"kill\",\"nodes\":[7]}",
+        "{\"fault\":\"pause\",\"nodes\":\"n1\"}",
+        "{\"fault\":\"partition\",\"nodes\":[\"n1\"]}",
+        "{\"fault\":\"partition\",\"nodes\":[\"n1\"],\"table\":\"filter\"}",
+        "{\"fault\":\"partition\",\"nodes\":[\"n1\"],"
+        "\"table\":\"ordeal_x\\nflush ruleset\"}",
+        "{\"fault\":\"partition\",\"nodes\":[\"n7\"],\"table\":\"ordeal_x\"}",
+    };
+    struct fake *fake = fake_new(3);
+
+    for (size_t i = 0; i < ARRAY_LEN(records); i++) {
+        struct error err = {0};
+        json_t *record = json_loads(records[i], 0, NULL);
+
+        CHECK(record != NULL);
+        CHECK_INT(fault_undo(&fake->world, record, &err), -1);
+        printf("# %s\n", err.text);
+        json_decref(record);
+    }
+    CHECK_INT(fake->call_count, 0);
+    fake_free(fake);
+}
+
+int
+main(void)
+{
+    RUN(test_matrix_of_all_faults);
+    RUN(test_lost_connection_is_inconclusive);
+    RUN(test_kill_of_a_dead_daemon_fails);
+    RUN(test_kill_sees_a_daemon_restarted_behind_its_back);
+    RUN(test_kill_tells_a_reused_pid_by_its_start);
+    RUN(test_kill_is_not_healed_until_the_system_answers);
+    RUN(test_kill_restarts_once);
+    RUN(test_pause_is_seen_to_end_by_itself);
+    RUN(test_pause_is_not_healed_by_another_process);
+    RUN(test_timers_heal_without_a_driver);
+    RUN(test_pause_works_without_svc);
+    RUN(test_isolate_cuts_each_target_from_all);
+    RUN(test_halves_keep_each_side_whole);
+    RUN(test_one_way_is_really_one_way);
+    RUN(test_one_way_needs_packets_in_the_open_direction);
+    RUN(test_partition_sees_its_rules_vanish);
+    RUN(test_partition_checks_the_pairs_it_left_alone);
+    RUN(test_refused_connection_is_an_open_path);
+    RUN(test_table_is_named_after_the_run);
+    RUN(test_partition_of_all_in_halves_fails);
+    RUN(test_bad_params_are_refused);
+    RUN(test_bad_undo_records_are_refused);
+    return tap_done();
+}
