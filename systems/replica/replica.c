@@ -78,8 +78,9 @@ replica_arguments(const struct system_node *n, const struct system_options *o,
 {
     const struct cluster *c = n->cluster;
 
-    buf_printf(out, "--node\n%s\n--data\n%s\n--listen\n0.0.0.0:%d\n",
-               replica_node(n)->name, REPLICA_DATA, REPLICA_CLIENT_PORT);
+    buf_printf(
+        out, "--node\n%s\n--cluster\n%s\n--data\n%s\n--listen\n0.0.0.0:%d\n",
+        replica_node(n)->name, c->run_id, REPLICA_DATA, REPLICA_CLIENT_PORT);
     for (unsigned i = 0; i < c->node_count; i++)
         buf_printf(out, "--peer\n%s=%s:%d\n", c->nodes[i].name,
                    c->nodes[i].cluster_address, REPLICA_PEER_PORT);
@@ -113,8 +114,8 @@ static int
 replica_install(const struct system_node *n, const struct system_options *o,
                 struct error *err)
 {
-    static const char *const make[] = {"mkdir", "-p", "/data/opt", "/data/log",
-                                       NULL};
+    static const char *const make[] = {"mkdir",     "-p",         "/data/opt",
+                                       "/data/log", REPLICA_DATA, NULL};
     CLEANUP(buf_release) struct buf arguments;
 
     buf_init(&arguments, REPLICA_ARGUMENTS_BYTES_MAX);
@@ -122,8 +123,8 @@ replica_install(const struct system_node *n, const struct system_options *o,
         remote_run(n->remote, make, err) < 0 ||
         remote_put(n->remote, o->binary, REPLICA_BINARY, 0755, err) < 0 ||
         replica_put_text(n, buf_text(&arguments), REPLICA_ARGUMENTS, err) < 0 ||
-        replica_put_text(n, "", REPLICA_NEW, err) < 0)
-        return error_wrap(err, "%s: install", replica_node(n)->name);
+        replica_put_text(n, "never started\n", REPLICA_NEW, err) < 0)
+        return error_wrap(err, "replica: install");
     return 0;
 }
 
@@ -174,13 +175,13 @@ replica_start(const struct system_node *n, struct error *err)
     exec_result_init(&result);
     if (replica_exec(n, cat, 0, &result, err) < 0 ||
         replica_take_marker(n, &first, err) < 0)
-        return error_wrap(err, "%s: start", replica_node(n)->name);
+        return error_wrap(err, "replica: start");
     text = xstrdup(buf_text(&result.out));
     rest = text;
     while ((line = strsep(&rest, "\n")) != NULL && line[0] != '\0') {
         if (count == REPLICA_ARGUMENT_COUNT_MAX - 2)
             return error_set(err, ERROR_CONFIG,
-                             "%s: start: more than %u arguments in '%s'",
+                             "node '%s': more than %u arguments in '%s'",
                              replica_node(n)->name, count, REPLICA_ARGUMENTS);
         argv[count++] = line;
     }
@@ -188,7 +189,7 @@ replica_start(const struct system_node *n, struct error *err)
         argv[count++] = "--new-cluster";
     argv[count] = NULL;
     if (remote_run(n->remote, argv, err) < 0)
-        return error_wrap(err, "%s: start", replica_node(n)->name);
+        return error_wrap(err, "replica: start");
     return 0;
 }
 
@@ -203,7 +204,7 @@ replica_stop(const struct system_node *n, int64_t timeout_ns, struct error *err)
     exec_result_init(&result);
     if (replica_exec(n, argv, timeout_ns + REMOTE_EXEC_TIMEOUT_NS, &result,
                      err) < 0)
-        return error_wrap(err, "%s: stop", replica_node(n)->name);
+        return error_wrap(err, "replica: stop");
     return 0;
 }
 
@@ -214,7 +215,7 @@ replica_signal(const struct system_node *n, int signo, struct error *err)
     const char *argv[] = {"svc", "signal", "replica", number, NULL};
 
     if (remote_run(n->remote, argv, err) < 0)
-        return error_wrap(err, "%s: signal %d", replica_node(n)->name, signo);
+        return error_wrap(err, "replica: signal %d", signo);
     return 0;
 }
 
@@ -259,7 +260,7 @@ replica_process(const struct system_node *n, struct process_id *ret,
     exec_result_init(&result);
     if (replica_exec(n, argv, 0, &result, err) < 0 ||
         replica_parse_process(buf_text(&result.out), &id, err) < 0)
-        return error_wrap(err, "%s: process", replica_node(n)->name);
+        return error_wrap(err, "replica: process");
     *ret = id;
     return 0;
 }
@@ -368,7 +369,7 @@ replica_collect(const struct system_node *n, const char *dir, struct error *err)
     if (door == 0 && files == 0)
         return 0;
     *err = files < 0 ? files_err : door_err;
-    return error_wrap(err, "%s: collect", replica_node(n)->name);
+    return error_wrap(err, "replica: collect");
 }
 
 static struct client *

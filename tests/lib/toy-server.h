@@ -251,11 +251,13 @@ toy_idle(struct toy *t)
     return false;
 }
 
-/* Between attempts only: the thread must be idle. */
+/* Between attempts only. */
 static void
 toy_set(struct toy *t, enum toy_behaviour behaviour, int status,
         const char *answer)
 {
+    if (!toy_idle(t))
+        assert(!"the toy server is still serving");
     snprintf(t->answer, sizeof(t->answer), "%s", answer);
     atomic_store(&t->status, status);
     atomic_store(&t->behaviour, (int)behaviour);

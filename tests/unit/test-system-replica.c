@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the replica's operations say to a node, over a remote that keeps the
+ * node's files in memory and answers for svc.
+ */
+#include "config.h"
+
+#include "harness/base/file.h"
+#include "systems/replica/replica.h"
+#include "tests/lib/tap.h"
+#include "tests/lib/toy-server.h"
+
+#define FILES_MAX 8
+
+struct fixture {
+    char dir[64];
+    struct cluster cluster;
+    struct remote remote;
+    struct system_node node;
+    struct {
+        char path[64];
+        char *text;
+    } files[FILES_MAX];
+    char commands[16][1024]; /* all words of each, joined by blanks */
+    unsigned command_count;
+    int svc_exit;
+    const char *svc_says;
+};
+
+static char *
+file_at(struct fixture *f, const char *path)
+{
+    for (unsigned i = 0; i < FILES_MAX; i++)
+        if (f->files[i].text != NULL && strcmp(f->files[i].path, path) == 0)
+            return f->files[i].text;
+    return NULL;
+}
+
+static void
+file_remove(struct fixture *f, const char *path)
+{
+    for (unsigned i = 0; i < FILES_MAX; i++)
+        if (strcmp(f->files[i].path, path) == 0)
+            free(TAKE(f->files[i].text));
+}
+
+static int
+scripted_open(struct remote *r, int64_t deadline_ns, struct error *err)
+{
+    return 0;
+}
+
+static int
+scripted_exec(struct remote *r, const char *const argv[],
+              const struct exec_options *options, struct exec_result *ret,
+              struct error *err)
+{
+    struct fixture *f = r->state;
+    CLEANUP(buf_release) struct buf line;
+
+    buf_init(&line, sizeof(f->commands[0]) - 1);
+    for (unsigned i = 0; argv[i] != NULL; i++)
+        buf_printf(&line, "%s%s", i > 0 ? " " : "", argv[i]);
+    if (f->command_count == ARRAY_LEN(f->commands))
+        abort();
+    snprintf(f->commands[f->command_count++], sizeof(f->commands[0]), "%s",
+             buf_text(&line));
+    ret->status = 0;
+    if (strcmp(argv[0], "test") == 0)
+        ret->status = file_at(f, argv[2]) == NULL;
+    if (strcmp(argv[0], "rm") == 0)
+        file_remove(f, argv[1]);
+    if (strcmp(argv[0], "cat") == 0)
+        buf_puts(&ret->out, file_at(f, argv[1]));
+    if (strcmp(argv[0], "svc") == 0) {
+        ret->status = f->svc_exit;
+        buf_puts(f->svc_exit == 0 ? &ret->out : &ret->err, f->svc_says);
+    }
+    return 0;
+}
+
+static int
+scripted_put(struct remote *r, const char *local, const char *path, mode_t mode,
+             struct error *err)
+{
+    struct fixture *f = r->state;
+    size_t len;
+    char *text = file_read(local, 65536, &len, err);
+
+    if (text == NULL)
+        return -1;
+    file_remove(f, path);
+    for (unsigned i = 0; i < FILES_MAX; i++) {
+        if (f->files[i].text == NULL) {
+            snprintf(f->files[i].path, sizeof(f->files[i].path), "%s", path);
+            f->files[i].text = text;
+            return 0;
+        }
+    }
+    abort();
+}
+
+static int
+scripted_get(struct remote *r, const char *path, const char *local,
+             size_t max_bytes, struct error *err)
+{
+    return file_write_atomic(local, "log\n", 4, 0644, err);
+}
+
+static void
+scripted_close(struct remote *r)
+{
+    r->state = NULL;
+}
+
+static const struct remote_ops scripted_ops = {
+    .name = "scripted",
+    .open = scripted_open,
+    .exec = scripted_exec,
+    .put = scripted_put,
+    .get = scripted_get,
+    .close = scripted_close,
+};
+
+static void
+setup(struct fixture *f)
+{
+    struct endpoint endpoint = {.node = "n2"};
+
+    memset(f, 0, sizeof(*f));
+    snprintf(f->dir, sizeof(f->dir), "test-system-XXXXXX");
+    CHECK(mkdtemp(f->dir) != NULL);
+    f->cluster.node_count = 3;
+    snprintf(f->cluster.runtime_dir, sizeof(f->cluster.runtime_dir), "%s",
+             f->dir);
+    snprintf(f->cluster.run_id, sizeof(f->cluster.run_id), "r-1");
+    for (unsigned i = 0; i < 3; i++) {
+        struct node *n = &f->cluster.nodes[i];
+
+        n->index = i;
+        n->door_count = 1;
+        n->doors[0].guest_port = REPLICA_CLIENT_PORT;
+        snprintf(n->name, NODE_NAME_MAX, "n%u", i + 1);
+        snprintf(n->cluster_address, sizeof(n->cluster_address), "10.77.0.1%u",
+                 i + 1);
+    }
+    remote_init(&f->remote, &scripted_ops, &endpoint, clock_monotonic());
+    f->remote.state = f;
+    f->node = (struct system_node){&f->cluster, 1, &f->remote};
+    f->svc_says = "";
+}
+
+static void
+teardown(struct fixture *f)
+{
+    struct error err = {0};
+
+    for (unsigned i = 0; i < FILES_MAX; i++)
+        free(f->files[i].text);
+    remote_close(&f->remote);
+    CHECK_OK(dir_remove(f->dir, &err), &err);
+}
+
+static void
+install(struct fixture *f, const char *bug, const char *params)
+{
+    CLEANUP_FREE char *binary = xasprintf("%s/daemon", f->dir);
+    json_t *json = json_loads(params, 0, NULL);
+    struct system_options o = {.bug = bug, .binary = binary, .params = json};
+    struct error err = {0};
+
+    CHECK_OK(file_write_atomic(binary, "ELF", 3, 0755, &err), &err);
+    CHECK_OK(system_replica_ops.install(&f->node, &o, &err), &err);
+    json_decref(json);
+}
+
+static void
+test_only_the_first_start_founds_the_cluster(void)
+{
+    static const char words[] =
+        "svc start replica --log /data/log/replica.log -- "
+        "/data/opt/ordeal-replica --node n2 --cluster r-1 --data /data/replica "
+        "--listen 0.0.0.0:7100 --peer n1=10.77.0.11:7101 "
+        "--peer n2=10.77.0.12:7101 --peer n3=10.77.0.13:7101 "
+        "--bug early-expiry --log-level debug";
+    CLEANUP_FREE char *first = xasprintf("%s --new-cluster", words);
+    struct error err = {0};
+    struct fixture f;
+
+    setup(&f);
+    install(&f, "early-expiry", "{\"arguments\":[\"--log-level\",\"debug\"]}");
+    CHECK_STR(file_at(&f, "/data/opt/ordeal-replica"), "ELF");
+    CHECK_OK(system_replica_ops.start(&f.node, &err), &err);
+    CHECK_STR(f.commands[f.command_count - 1], first);
+    CHECK_OK(system_replica_ops.start(&f.node, &err), &err);
+    CHECK_STR(f.commands[f.command_count - 1], words);
+    /* Also when the first did not succeed: it may have begun. */
+    install(&f, "early-expiry", "{\"arguments\":[\"--log-level\",\"debug\"]}");
+    f.svc_exit = 1;
+    f.svc_says = "svc: no such file\n";
+    CHECK_INT(system_replica_ops.start(&f.node, &err), -1);
+    CHECK(strstr(err.text, "no such file") != NULL);
+    f.svc_exit = 0;
+    CHECK_OK(system_replica_ops.start(&f.node, &err), &err);
+    CHECK_STR(f.commands[f.command_count - 1], words);
+    teardown(&f);
+}
+
+static void
+test_unknown_parameters_are_refused(void)
+{
+    static const char *const bad[] = {
+        "{\"argument\":[]}", "{\"arguments\":\"--bug\"}", "{\"arguments\":[7]}",
+        "{\"arguments\":[\"a\\nb\"]}"};
+    struct fixture f;
+
+    setup(&f);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        json_t *json = json_loads(bad[i], 0, NULL);
+        struct system_options o = {.binary = "none", .params = json};
+        struct error err = {0};
+
+        CHECK_INT(system_replica_ops.install(&f.node, &o, &err), -1);
+        CHECK_INT(err.kind, ERROR_CONFIG);
+        json_decref(json);
+    }
+    CHECK_INT(f.command_count, 0);
+    teardown(&f);
+}
+
+static void
+test_process_is_what_svc_says(void)
+{
+    struct process_id id;
+    struct error err = {0};
+    struct fixture f;
+
+    setup(&f);
+    f.svc_says = "{\"name\":\"replica\",\"state\":\"stopped\",\"pid\":212,"
+                 "\"start_ticks\":3456,\"boot_id\":\"b-1\","
+                 "\"exit_status\":null,\"exit_signal\":null,\"starts\":2}\n";
+    CHECK_OK(system_replica_ops.process(&f.node, &id, &err), &err);
+    CHECK_INT(id.pid, 212);
+    CHECK_INT(id.start_ticks, 3456);
+    CHECK_STR(id.boot_id, "b-1");
+    CHECK(id.stopped);
+    f.svc_says = "{\"name\":\"replica\",\"state\":\"exited\",\"pid\":212,"
+                 "\"start_ticks\":3456,\"boot_id\":\"b-1\","
+                 "\"exit_status\":74,\"exit_signal\":null,\"starts\":2}\n";
+    CHECK_OK(system_replica_ops.process(&f.node, &id, &err), &err);
+    CHECK_INT(id.pid, 0);
+    f.svc_says = "no such thing";
+    CHECK_INT(system_replica_ops.process(&f.node, &id, &err), -1);
+    f.svc_says = "{\"state\":\"running\",\"pid\":-1,\"start_ticks\":1,"
+                 "\"boot_id\":\"b\"}";
+    CHECK_INT(system_replica_ops.process(&f.node, &id, &err), -1);
+    teardown(&f);
+}
+
+static void
+test_stop_and_signal(void)
+{
+    struct error err = {0};
+    struct fixture f;
+
+    setup(&f);
+    CHECK_OK(system_replica_ops.signal(&f.node, 9, &err), &err);
+    CHECK_STR(f.commands[0], "svc signal replica 9");
+    CHECK_OK(system_replica_ops.stop(&f.node, 2500 * NS_PER_MS, &err), &err);
+    CHECK_STR(f.commands[1], "svc stop replica --timeout 3");
+    f.svc_exit = 1;
+    f.svc_says = "still running\n";
+    CHECK_INT(system_replica_ops.stop(&f.node, NS_PER_S, &err), -1);
+    CHECK(strstr(err.text, "still running") != NULL);
+    teardown(&f);
+}
+
+static void
+test_status_and_collect_through_the_door(void)
+{
+    CLEANUP_FREE char *metrics = NULL;
+    struct system_status status;
+    struct error err = {0};
+    struct fixture f;
+    struct toy toy;
+    char path[128];
+
+    setup(&f);
+    toy_start(&toy);
+    f.cluster.nodes[1].doors[0].host_port = toy.port;
+    toy_set(&toy, TOY_ANSWER, 200,
+            "{\"node\":\"n2\",\"role\":\"primary\",\"view\":4,\"commit\":58,"
+            "\"recovery\":\"log\"}");
+    CHECK_OK(system_replica_ops.status(&f.cluster, 1, NS_PER_S, &status, &err),
+             &err);
+    CHECK_INT(status.role, ROLE_PRIMARY);
+    CHECK_INT(status.term, 4);
+    CHECK_INT(status.commit_index, 58);
+    CHECK_STR(status.recovery, "log");
+    CHECK_OK(system_replica_ops.collect(&f.node, f.dir, &err), &err);
+    snprintf(path, sizeof(path), "%s/metrics.txt", f.dir);
+    metrics = file_read(path, 65536, NULL, &err);
+    CHECK(metrics != NULL && strstr(metrics, "primary") != NULL);
+    snprintf(path, sizeof(path), "%s/replica.log", f.dir);
+    CHECK(path_exists(path));
+    toy_set(&toy, TOY_RESET, 200, "");
+    CHECK_OK(system_replica_ops.status(&f.cluster, 1, NS_PER_S, &status, &err),
+             &err);
+    CHECK_INT(status.role, ROLE_UNKNOWN);
+    toy_stop(&toy);
+    teardown(&f);
+}
+
+int
+main(void)
+{
+    RUN(test_only_the_first_start_founds_the_cluster);
+    RUN(test_unknown_parameters_are_refused);
+    RUN(test_process_is_what_svc_says);
+    RUN(test_stop_and_signal);
+    RUN(test_status_and_collect_through_the_door);
+    return tap_done();
+}
