@@ -31,3 +31,11 @@ imagedatadir = $(pkgdatadir)/vm-images
 dist_imagedata_DATA = \
 	%D%/files.list %D%/modules.list %D%/packages.list
 dist_imagedata_SCRIPTS = %D%/build-image.sh
+
+noinst_LIBRARIES += libordeal-image.a
+libordeal_image_a_SOURCES = %D%/image.c %D%/image.h
+libordeal_image_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) \
+	-DORDEAL_SRCDIR='"$(abs_top_srcdir)"' \
+	-DORDEAL_IMAGEDATADIR='"$(imagedatadir)"' \
+	-DORDEAL_LIBEXECDIR='"$(pkglibexecdir)"'
+ORDEAL_IMAGE_LIBS = libordeal-image.a $(ORDEAL_BASE_LIBS)

@@ -52,12 +52,6 @@ struct start {
     char *const *argv;
 };
 
-/* What the child writes into the pipe when it cannot become the daemon. */
-struct start_failure {
-    int code;
-    char step[16];
-};
-
 static void client_drop(struct client *c);
 
 static bool
@@ -349,21 +343,28 @@ client_process_runs(const struct client *c)
 static void
 start_progress(struct supervisor *s, struct client *c, int64_t now_ns)
 {
-    struct start_failure failure;
-    ssize_t n = read(c->exec_fd, &failure, sizeof(failure));
+    ssize_t n = read(c->exec_fd, &c->failure, sizeof(c->failure));
 
     if (n == 0) {
         client_reply_status(s, c, c->service->name);
-    } else if (n == (ssize_t)sizeof(failure)) {
-        failure.step[sizeof(failure.step) - 1] = '\0';
-        client_fail(c, SVC_FAILED, "start of '%s': %s: %s", c->service->name,
-                    failure.step, strerror(failure.code));
+    } else if (n == (ssize_t)sizeof(c->failure)) {
+        c->failure.step[sizeof(c->failure.step) - 1] = '\0';
+        c->phase = CLIENT_FAILING;
     } else if (now_ns >= c->deadline_ns) {
         if (client_process_runs(c))
             kill(c->service->pid, SIGKILL);
         client_fail(c, SVC_FAILED, "start of '%s': timed out",
                     c->service->name);
     }
+}
+
+/* Whoever reads of a failed start may start again: nothing runs any more. */
+static void
+failure_progress(struct client *c, int64_t now_ns)
+{
+    if (!client_process_runs(c) || now_ns >= c->deadline_ns)
+        client_fail(c, SVC_FAILED, "start of '%s': %s: %s", c->service->name,
+                    c->failure.step, strerror(c->failure.code));
 }
 
 static void
@@ -606,6 +607,8 @@ supervisor_work(struct supervisor *s, int64_t now_ns)
             start_progress(s, c, now_ns);
         else if (c->phase == CLIENT_STOPPING)
             stop_progress(s, c, now_ns);
+        if (c->phase == CLIENT_FAILING)
+            failure_progress(c, now_ns);
     }
 }
 

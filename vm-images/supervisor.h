@@ -47,8 +47,15 @@ struct service {
 enum client_phase {
     CLIENT_FREE,
     CLIENT_READING,
-    CLIENT_STARTING,
+    CLIENT_STARTING, /* the exec is under way */
+    CLIENT_FAILING,  /* it failed; the child is about to be reaped */
     CLIENT_STOPPING
+};
+
+/* What the child writes into the pipe when it cannot become the daemon. */
+struct start_failure {
+    int code;
+    char step[16];
 };
 
 struct client {
@@ -56,6 +63,7 @@ struct client {
     int fd, exec_fd; /* exec_fd: closed by a successful exec, or an errno */
     struct service *service;
     unsigned start_number; /* which of its starts this client means */
+    struct start_failure failure;
     int64_t deadline_ns;
 };
 

@@ -64,12 +64,14 @@ svc_call(const char *socket_path, int argc, char *const argv[],
     unsigned char status;
 
     if (request == NULL)
-        return svc_failure(ret, "svc", ENOMEM);
+        return svc_failure(ret, "request", ENOMEM);
     for (int i = 0; i < argc; i++) {
         size_t size = strlen(argv[i]) + 1;
 
-        if (size > SVC_REQUEST_BYTES_MAX - len)
-            return svc_failure(ret, "svc", E2BIG);
+        if (size > SVC_REQUEST_BYTES_MAX - len) {
+            (void)svc_failure(ret, "request", E2BIG);
+            return SVC_USAGE;
+        }
         memcpy(request + len, argv[i], size);
         len += size;
     }

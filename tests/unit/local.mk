@@ -56,5 +56,15 @@ UNIT_TESTS += test-replica-client
 test_replica_client_SOURCES = %D%/test-replica-client.c tests/lib/toy-server.h
 test_replica_client_LDADD = $(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_BASE_LIBS)
 
+UNIT_TESTS += test-image test-image-config test-image-supervisor
+test_image_SOURCES = %D%/test-image.c
+test_image_LDADD = $(ORDEAL_IMAGE_LIBS)
+test_image_config_SOURCES = %D%/test-image-config.c \
+	vm-images/guest-config.c vm-images/guest-config.h
+test_image_config_LDADD = $(ORDEAL_BASE_LIBS)
+test_image_supervisor_SOURCES = %D%/test-image-supervisor.c \
+	vm-images/init-process.c vm-images/supervisor.c vm-images/svc-wire.c
+test_image_supervisor_LDADD = $(ORDEAL_BASE_LIBS)
+
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
