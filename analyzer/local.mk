@@ -1,1 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
+noinst_LIBRARIES += libordeal-analyzer.a
+libordeal_analyzer_a_SOURCES = \
+	%D%/analyzer.h \
+	%D%/checker.c %D%/checker.h \
+	%D%/cli.c \
+	%D%/decode.c \
+	%D%/describe.c \
+	%D%/double-allocation.c \
+	%D%/dual-primary.c \
+	%D%/duplicate-execution.c \
+	%D%/early-expiration.c \
+	%D%/evidence.c \
+	%D%/facts.c %D%/facts.h \
+	%D%/judge-read.c %D%/judge-read.h \
+	%D%/load.c \
+	%D%/lost-write.c \
+	%D%/map.c %D%/map.h \
+	%D%/missing-operation-id.c \
+	%D%/phantom-result.c \
+	%D%/position-conflict.c \
+	%D%/registry.c \
+	%D%/replica-divergence.c \
+	%D%/report.c %D%/report.h \
+	%D%/run.c \
+	%D%/stale-holder.c \
+	%D%/stale-read.c \
+	%D%/table.c %D%/table.h \
+	%D%/unresolved-ambiguity.c \
+	%D%/view.c
+libordeal_analyzer_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+ORDEAL_ANALYZER_LIBS = libordeal-analyzer.a $(ORDEAL_BASE_LIBS)

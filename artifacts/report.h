@@ -5,8 +5,7 @@
  * knows the driver.
  *
  * Everything is borrowed: strings, arrays and JSON must outlive the report.
- * Zero and NULL mean "not known" and are left out of what is rendered; only
- * 'scenario' and the names inside the arrays are never NULL.
+ * Zero and NULL mean "not known" and are left out of what is rendered.
  *
  * Shapes of the JSON:
  *   checkers  [{"checker":"double_allocation","verdict":"invalid",

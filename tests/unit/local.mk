@@ -15,9 +15,6 @@ test_scenario_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_BASE_LIBS)
 UNIT_TESTS += test-history
 test_history_SOURCES = %D%/test-history.c tests/lib/random-event.h
 test_history_LDADD = $(ORDEAL_BASE_LIBS)
-UNIT_TESTS += test-bundle
-test_bundle_SOURCES = %D%/test-bundle.c
-test_bundle_LDADD = $(ORDEAL_ARTIFACTS_LIBS) $(ORDEAL_BASE_LIBS)
 UNIT_TESTS += test-history-text
 test_history_text_SOURCES = %D%/test-history-text.c tests/lib/random-event.h
 test_history_text_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_BASE_LIBS)
@@ -68,6 +65,10 @@ test_image_config_LDADD = $(ORDEAL_BASE_LIBS)
 test_image_supervisor_SOURCES = %D%/test-image-supervisor.c \
 	vm-images/init-process.c vm-images/supervisor.c vm-images/svc-wire.c
 test_image_supervisor_LDADD = $(ORDEAL_BASE_LIBS)
+
+UNIT_TESTS += test-analyzer
+test_analyzer_SOURCES = %D%/test-analyzer.c tests/lib/table-builder.h
+test_analyzer_LDADD = $(ORDEAL_ANALYZER_LIBS)
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)

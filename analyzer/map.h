@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A hash map from 128-bit ids to 32-bit numbers: open addressing, never more
+ * than half full, entries are never removed.
+ *
+ * Threads: readers may share a map that nobody changes.
+ */
+#ifndef ORDEAL_ANALYZER_MAP_H
+#define ORDEAL_ANALYZER_MAP_H
+
+#include <stddef.h>
+
+#include "harness/base/id128.h"
+
+#define MAP_NONE UINT32_MAX /* absent; no value may be this */
+
+struct map_cell {
+    struct id128 key;
+    uint32_t value;
+};
+
+struct map {
+    struct map_cell *cells;
+    size_t count, cap; /* cap is 0 or a power of two */
+};
+
+void map_release(struct map *m);
+uint32_t map_get(const struct map *m, struct id128 key);
+
+/* Where the value of 'key' is; a new one holds MAP_NONE.  Valid until the next
+ * call. */
+uint32_t *map_put(struct map *m, struct id128 key);
+
+#endif

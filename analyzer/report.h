@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Findings and evidence as JSON, and JSON as text for people. */
+#ifndef ORDEAL_ANALYZER_REPORT_H
+#define ORDEAL_ANALYZER_REPORT_H
+
+#include <stdio.h>
+
+#include "analyzer/checker.h"
+
+/* A result without findings: verdict valid, operations and evidence. */
+json_t *report_new(const struct table *t);
+void report_add(json_t *result, const struct checker_ops *ops,
+                const struct finding *finding);
+
+/* For a terminal; the first line is the verdict. */
+void report_print(const json_t *result, const char *path, FILE *out);
+
+/* What the history shows besides verdicts (evidence.c). */
+json_t *evidence_new(const struct table *t);
+
+#endif
