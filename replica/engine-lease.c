@@ -840,7 +840,19 @@ lease_engine_apply(struct engine *engine, const struct engine_entry *entry,
     }
 }
 
-/* ---- planning ---- */
+/* ---- ticks and planning ---- */
+
+static void
+lease_engine_tick(uint64_t client, uint64_t slot, struct buf *out)
+{
+    struct command c;
+
+    memset(&c, 0, offsetof(struct command, resources));
+    c.tag = COMMAND_TICK;
+    c.client = client;
+    c.slot = slot;
+    command_encode(&c, out);
+}
 
 /* Visits the heap's due part, children only of what is due. */
 static uint32_t
@@ -872,7 +884,7 @@ due_compare(const void *a, const void *b, void *ctx)
 }
 
 static void
-lease_engine_plan(const struct engine *engine,
+lease_engine_plan(const struct engine *engine, uint64_t slot,
                   void (*emit)(void *ctx, const void *payload, size_t len),
                   void *ctx)
 {
@@ -880,7 +892,7 @@ lease_engine_plan(const struct engine *engine,
     CLEANUP_FREE uint32_t *due =
         xcalloc(e->limits.reservations, sizeof(due[0]));
     uint64_t early = e->bug == BUG_EARLY_EXPIRY ? BUG_EARLY_SLOTS : 0;
-    uint32_t count = collect_due(e, e->slot + early, due);
+    uint32_t count = collect_due(e, slot + early, due);
 
     qsort_r(due, count, sizeof(due[0]), due_compare, (void *)e);
     if (count > e->limits.expirations_per_tick)
@@ -1248,6 +1260,7 @@ const struct engine_ops engine_lease_ops = {
     .load = lease_engine_load,
     .forget_operations = lease_engine_forget_operations,
     .parse = lease_json_parse,
+    .tick = lease_engine_tick,
     .query = lease_json_query,
     .expired = lease_json_expired,
     .metrics = lease_engine_metrics,

@@ -91,10 +91,10 @@ struct engine_ops {
     uint64_t (*slot)(const struct engine *e);
 
     /*
-     * What the primary must append after a tick: emit is called for each
-     * payload, in the order in which they have to enter the log.
+     * What the primary must append after a tick to 'slot': emit is called for
+     * each payload, in the order in which they have to enter the log.
      */
-    void (*plan)(const struct engine *e,
+    void (*plan)(const struct engine *e, uint64_t slot,
                  void (*emit)(void *ctx, const void *payload, size_t len),
                  void *ctx);
 
@@ -109,6 +109,9 @@ struct engine_ops {
 
     /* A request's JSON to a payload; CONFIG error: invalid_request. */
     int (*parse)(const json_t *request, struct buf *out, struct error *err);
+
+    /* The payload of a tick. */
+    void (*tick)(uint64_t client, uint64_t slot, struct buf *out);
 
     /* Sets the fields of a GET /v1/KIND/ID answer; false: no such kind. */
     bool (*query)(const struct engine *e, const char *kind, struct id128 id,

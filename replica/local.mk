@@ -27,3 +27,17 @@ libordeal_vsr_a_SOURCES = \
 	%D%/vsr-view.c \
 	%D%/vsr-wire.c
 ORDEAL_VSR_LIBS = libordeal-vsr.a $(ORDEAL_BASE_LIBS)
+
+bin_PROGRAMS += ordeal-replica
+ordeal_replica_SOURCES = \
+	%D%/disk.c %D%/disk.h \
+	%D%/http.c %D%/http.h \
+	%D%/main.c \
+	%D%/options.c %D%/options.h \
+	%D%/peer.c %D%/peer.h \
+	%D%/server.c %D%/server.h \
+	%D%/server-api.c
+ordeal_replica_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(UV_CFLAGS) \
+	$(MHD_CFLAGS)
+ordeal_replica_LDADD = libordeal-replica.a libordeal-vsr.a libordeal-base.a \
+	$(UV_LIBS) $(MHD_LIBS) $(JANSSON_LIBS)

@@ -466,7 +466,7 @@ plan(void)
     struct buf words;
 
     buf_init(&words, sizeof(text) - 1);
-    engine->ops->plan(engine, plan_word, &words);
+    engine->ops->plan(engine, engine->ops->slot(engine), plan_word, &words);
     snprintf(text, sizeof(text), "%s", buf_text(&words));
     buf_release(&words);
     return text;
