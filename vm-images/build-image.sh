@@ -199,24 +199,24 @@ END
     ln -s /proc/mounts "$root/etc/mtab"
 }
 
-# The modules of one kind, dependencies first, as paths below $tree.
+# The modules of one kind, dependencies first, as paths below /usr/lib/modules.
 modules_of() {
     local name
     while read -r name; do
         modprobe -n -a --show-depends -d "$tree" -S "$kernel" "$name" ||
             die "the kernel has no module '$name'"
     done < <(list_read modules.list | sed -n "s/^$1 //p") |
-        awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+        sed -n 's|^insmod .*/lib/modules/\([^ ]*\).*|\1|p' | awk '!seen[$0]++'
 }
 
 root_add_modules() {
-    local modules path relative
+    local modules path
     depmod -b "$tree" "$kernel"
     modules=$(modules_of boot && modules_of root)
     while read -r path; do
-        relative=usr/lib/modules/${path#*/lib/modules/}
-        mkdir -p "$root/$(dirname "$relative")"
-        cp "$tree/$relative" "$root/$relative"
+        path=usr/lib/modules/$path
+        mkdir -p "$root/$(dirname "$path")"
+        cp "$tree/$path" "$root/$path"
     done <<<"$modules"
     cp "$tree/usr/lib/modules/$kernel"/modules.{order,builtin*} \
         "$root/usr/lib/modules/$kernel/"
@@ -250,8 +250,7 @@ make_initrd() {
     install -m 755 "$init" "$dir/init"
     modules=$(modules_of boot)
     while read -r path; do
-        path=$tree/usr/lib/modules/${path#*/lib/modules/}
-        cp "$path" "$dir/modules/"
+        cp "$tree/usr/lib/modules/$path" "$dir/modules/"
         echo "/modules/${path##*/}" >>"$dir/modules/list"
     done <<<"$modules"
     find "$dir" -exec touch -h -d "@$epoch" {} +

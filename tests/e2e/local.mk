@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # End to end, with virtual machines: about ten minutes without KVM.
 E2E_TESTS =
+E2E_TESTS += %D%/image-boot.sh %D%/image-reproducible.sh
 E2E_TESTS += %D%/cluster-by-hand.sh
 E2E_TESTS += %D%/run-crash-restart.sh
 E2E_TESTS += %D%/run-planted-bug.sh
