@@ -16,6 +16,7 @@ libordeal_base_a_SOURCES = \
 	%D%/id128.c %D%/id128.h \
 	%D%/limits.h \
 	%D%/log.c %D%/log.h \
+	%D%/process.c %D%/process.h \
 	%D%/rng.c %D%/rng.h \
 	%D%/value.c %D%/value.h
 libordeal_base_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ZSTD_CFLAGS) \

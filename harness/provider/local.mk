@@ -1,1 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
+include nemesis/fabric/local.mk
+noinst_LIBRARIES += libordeal-provider.a
+libordeal_provider_a_SOURCES = \
+	%D%/accelerator.c %D%/accelerator.h \
+	%D%/cluster.c %D%/cluster.h \
+	%D%/domain-xml.c %D%/domain-xml.h \
+	%D%/guest-files.c %D%/guest-files.h \
+	%D%/libvirt.c \
+	%D%/libvirt-connection.c %D%/libvirt-connection.h \
+	%D%/local.c \
+	%D%/orphans.c %D%/orphans.h \
+	%D%/provider.c %D%/provider.h \
+	%D%/runtime-dir.c %D%/runtime-dir.h \
+	%D%/supervise.c %D%/supervise.h
+libordeal_provider_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBVIRT_CFLAGS) \
+	$(JANSSON_CFLAGS)
+ORDEAL_PROVIDER_LIBS = libordeal-provider.a libordeal-fabric.a \
+	libordeal-remote.a $(LIBVIRT_LIBS) $(SSH2_LIBS) $(ORDEAL_BASE_LIBS)

@@ -10,6 +10,9 @@
  * cluster->runtime_dir alone, so that provider_recover() can end it after the
  * driver was killed.
  *
+ * The strings in a cluster's endpoints live until provider_close().  destroy
+ * removes runtime_dir itself: collect consoles before.
+ *
  * Threads: one thread for create/destroy; power operations on different nodes
  * may run in parallel.
  */
@@ -68,6 +71,7 @@ struct provider;
 
 struct provider_ops {
     const char *name, *description;
+    const struct remote_ops *remote; /* how its nodes are reached */
     /* 'uri' NULL: the default. */
     int (*open)(struct provider *p, const char *uri, struct error *err);
     int (*create)(struct provider *p, const struct cluster_spec *spec,
@@ -99,6 +103,12 @@ int provider_power_off(struct provider *p, unsigned node, struct error *err);
 int provider_power_on(struct provider *p, unsigned node, struct error *err);
 int provider_destroy(struct provider *p, struct error *err);
 void provider_close(struct provider *p);
+
+/*
+ * By the provider that RUNTIME_DIR/cluster.json names.  Refuses while the
+ * driver that made it lives.  Removes the directory.
+ */
+int provider_recover(const char *runtime_dir, struct error *err);
 
 const struct provider_ops *provider_find(const char *name); /* NULL: none */
 

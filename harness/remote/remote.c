@@ -70,7 +70,8 @@ remote_exec(struct remote *r, const char *const argv[],
 
     assert(argv != NULL && argv[0] != NULL);
     while (argv[count] != NULL)
-        assert(++count <= EXEC_ARGUMENT_COUNT_MAX);
+        count++;
+    assert(count <= EXEC_ARGUMENT_COUNT_MAX);
     if (options != NULL)
         o = *options;
     assert(o.input != NULL || o.input_len == 0);

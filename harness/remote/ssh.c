@@ -256,12 +256,13 @@ static size_t
 ssh_decode_host_key(const char *line, unsigned char *ret, size_t max)
 {
     static const char prefix[] = "ssh-ed25519 ";
-    const char *base64 = line + sizeof(prefix) - 1;
+    const char *base64;
     size_t len, pad = 0;
     int n;
 
     if (line == NULL || strncmp(line, prefix, sizeof(prefix) - 1) != 0)
         return 0;
+    base64 = line + sizeof(prefix) - 1;
     len = strcspn(base64, " \t\r\n");
     if (len == 0 || len % 4 != 0 || len / 4 * 3 > max)
         return 0;

@@ -7,3 +7,9 @@ E2E_TESTS += %D%/run-crash-restart.sh
 E2E_TESTS += %D%/run-planted-bug.sh
 E2E_TESTS += %D%/driver-dies.sh
 EXTRA_DIST += $(E2E_TESTS) %D%/bug-matrix tests/lib/tap.sh
+
+# After EXTRA_DIST has taken the scripts: this one is built.
+E2E_TESTS += test-provider-vm
+check_PROGRAMS += test-provider-vm
+test_provider_vm_SOURCES = %D%/test-provider-vm.c
+test_provider_vm_LDADD = $(ORDEAL_PROVIDER_LIBS) $(ORDEAL_IMAGE_LIBS)

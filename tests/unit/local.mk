@@ -11,6 +11,9 @@ test_remote_ssh_LDADD = $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-scenario
 test_scenario_SOURCES = %D%/test-scenario.c
 test_scenario_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_BASE_LIBS)
+UNIT_TESTS += test-switch
+test_switch_SOURCES = %D%/test-switch.c
+test_switch_LDADD = $(ORDEAL_FABRIC_LIBS)
 
 UNIT_TESTS += test-history
 test_history_SOURCES = %D%/test-history.c tests/lib/random-event.h
