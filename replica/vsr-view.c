@@ -59,11 +59,12 @@ vsr_adopt_view(struct vsr *v, uint64_t view)
     v->elected = v->suspecting = false;
     v->counters.view_changes++;
     vsr_reset_election(v);
-    if (v->status == STATUS_RECOVERING) {
+    if (v->status == STATUS_RECOVERING && v->metadata.recovering) {
         vsr_recovery_start(v, RECOVERY_ANNOUNCE);
         return;
     }
     v->status = STATUS_VIEW_CHANGE;
+    v->phase = RECOVERY_NONE;
     vsr_write_metadata(v);
     if (MUTATED(v, VSR_MUTATION_SPEAK_BEFORE_DURABLE))
         vsr_vote(v);

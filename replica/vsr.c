@@ -444,6 +444,10 @@ vsr_accept_entries(struct vsr *v, const struct vsr_message *m)
             !vsr_truncate(v, e->index))
             return;
         if (e->index > v->op) {
+            if (e->view < vsr_view_at(v, v->op)) {
+                vsr_halt(v, "a peer's log contradicts the one here");
+                return;
+            }
             if (!vsr_has_room(v, e->length, 1))
                 break;
             vsr_append(v, e, 0);
@@ -648,8 +652,8 @@ static void
 on_snapshot_taken(struct vsr *v, struct vsr_position position)
 {
     v->snapshotting = false;
-    if (position.index <= v->snapshot.index)
-        return;
+    if (position.index <= v->snapshot.index || position.index > v->applied)
+        return; /* an installed one is newer, or the engine was rebuilt */
     v->snapshot = position;
     uint64_t retain = v->config.retain_entries;
     if (v->op - v->base.index > v->config.log_entries_max / 2 ||

@@ -264,7 +264,9 @@ enum vsr_action_type {
     VSR_ACTION_SYNC,     /* 'seq': all entries up to 'index' */
     /* Verify the staged snapshot 'position', make it the current one durably,
      * drop the whole log (it goes on at position.index + 1), load the engine
-     * from it.  'seq'.  Answered by SNAPSHOT_INSTALLED, not DISK_DONE. */
+     * from it.  'seq'.  Answered by SNAPSHOT_INSTALLED, not DISK_DONE.  A crash
+     * in between leaves a log that does not hold the snapshot's position: at
+     * start the host drops such a log before it restores. */
     VSR_ACTION_INSTALL_SNAPSHOT,
     /* Stage 'length' bytes of 'data' at 'offset' of the incoming snapshot
      * 'position'; offset 0 discards what was staged before. */
@@ -276,7 +278,8 @@ enum vsr_action_type {
     VSR_ACTION_APPLY,   /* 'entry' is committed; in index order, each once */
     /* Only with bug_ack_before_commit: the engine ran ahead of what was
      * committed.  Load it from the host's newest snapshot ('position', index 0:
-     * empty); APPLY of the entries after it follows. */
+     * empty); APPLY of the entries after it follows (a host whose newest is
+     * already newer skips those that it holds). */
     VSR_ACTION_REBUILD,
     /* 'token', 'outcome'.  COMMITTED comes after the APPLY of 'position' in the
      * same or a later list than it; for reads, READ the engine now. */

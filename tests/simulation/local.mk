@@ -1,1 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
+# The replication core in a simulated cluster, seeded.
+simulation_sources = \
+	%D%/disk.c %D%/disk.h \
+	%D%/oracle.c %D%/oracle.h \
+	%D%/profile.c \
+	%D%/sim.c %D%/sim.h \
+	%D%/toy.c %D%/toy.h
+
+check_PROGRAMS += simulate
+simulate_SOURCES = %D%/simulate.c $(simulation_sources)
+simulate_LDADD = $(ORDEAL_VSR_LIBS)
+
+check_PROGRAMS += test-simulation
+test_simulation_SOURCES = %D%/test-simulation.c $(simulation_sources)
+test_simulation_LDADD = $(ORDEAL_VSR_LIBS)
