@@ -1,1 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+# Integration tests: real replicas as processes on loopback.
+check_PROGRAMS += run-local
+run_local_SOURCES = %D%/run-local.c \
+	tests/lib/link-proxy.h tests/lib/local-cluster.h
+run_local_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_WORKLOADS_LIBS) \
+	$(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_ANALYZER_LIBS) $(ORDEAL_REMOTE_LIBS) \
+	$(ORDEAL_BASE_LIBS)

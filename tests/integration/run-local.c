@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run-local: a run in small, with replicas as local processes instead of
+ * virtual machines.  Load with one kind of harm, then heal, sweep, resolve,
+ * sweep, seal, analyse; prints what was found.
+ *
+ *   run-local [--bug NAME] [--harm none|kill|isolate|pause] [--seed N]
+ *             [--window SECONDS] [--rate R] [--clients N] [--interval SECONDS]
+ *             [--keep] [--quiet]
+ *
+ * With --bug the expectation is that of scenarios/bugs.yaml, and the harm,
+ * unless given, the one of its scenario.  Without, nothing may be found.
+ * Exit status: 0 as expected, 1 not, 70 the run itself failed.
+ */
+#include "config.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+#include "analyzer/analyzer.h"
+#include "harness/load.h"
+#include "harness/scenario.h"
+#include "tests/lib/local-cluster.h"
+
+enum harm { HARM_NONE, HARM_KILL, HARM_ISOLATE, HARM_PAUSE };
+
+static const char *const harm_names[] = {"none", "kill", "isolate", "pause"};
+
+struct options {
+    const char *bug;
+    int harm; /* enum harm, -1: by the bug */
+    uint64_t seed;
+    unsigned clients;
+    double window_s, rate, interval_s;
+    bool keep, quiet;
+};
+
+struct run {
+    struct options o;
+    char dir[64], history_path[96];
+    struct clock *clock;
+    struct local_cluster cluster;
+    struct workload *workload;
+    struct history_writer *history;
+    struct load *load;
+    json_t *expectation; /* of the bug, or NULL */
+    unsigned harmed, primary_hits;
+    unsigned ended_unasked;
+};
+
+/* ---- harm ---- */
+
+static double
+harm_duration_s(enum harm harm)
+{
+    return harm == HARM_KILL ? 1.5 : harm == HARM_PAUSE ? 3 : 4;
+}
+
+static void
+harm_begin(struct run *r, enum harm harm, unsigned node)
+{
+    switch (harm) {
+    case HARM_KILL:
+        local_kill_node(&r->cluster, node);
+        break;
+    case HARM_ISOLATE:
+        link_proxy_isolate(&r->cluster.links, node, true);
+        break;
+    case HARM_PAUSE:
+        kill(r->cluster.pids[node], SIGSTOP);
+        break;
+    case HARM_NONE:
+        break;
+    }
+}
+
+static int
+harm_end(struct run *r, enum harm harm, unsigned node, struct error *err)
+{
+    switch (harm) {
+    case HARM_KILL:
+        return local_start_node(&r->cluster, node, err);
+    case HARM_ISOLATE:
+        link_proxy_isolate(&r->cluster.links, node, false);
+        break;
+    case HARM_PAUSE:
+        kill(r->cluster.pids[node], SIGCONT);
+        break;
+    case HARM_NONE:
+        break;
+    }
+    return 0;
+}
+
+static void
+run_watch(struct run *r)
+{
+    for (unsigned i = 0; i < r->cluster.cluster.node_count; i++) {
+        int status;
+
+        if (!local_ended(&r->cluster, i, &status))
+            continue;
+        r->ended_unasked++;
+        printf("# n%u ended unasked: status 0x%x\n", i + 1, status);
+    }
+}
+
+/* Harm to the primary (one time in five to any) until the deadline. */
+static int
+run_harm(struct run *r, int64_t deadline_ns, struct error *err)
+{
+    enum harm harm = (enum harm)r->o.harm;
+    int64_t next = clock_now_ns(r->clock) + 2 * NS_PER_S;
+    struct rng rng;
+
+    rng_init(&rng, r->o.seed ^ 0x6e656d65736973);
+    while (clock_now_ns(r->clock) < deadline_ns && !load_failed(r->load)) {
+        int primary;
+        unsigned node;
+
+        run_watch(r);
+        clock_sleep_ns(r->clock, 100 * NS_PER_MS);
+        if (harm == HARM_NONE || clock_now_ns(r->clock) < next)
+            continue;
+        primary = local_primary(&r->cluster);
+        node = (unsigned)rng_below(&rng, r->cluster.cluster.node_count);
+        if (primary >= 0 && !rng_chance(&rng, 0.2))
+            node = (unsigned)primary;
+        r->harmed++;
+        r->primary_hits += (int)node == primary;
+        harm_begin(r, harm, node);
+        clock_sleep_ns(r->clock,
+                       (int64_t)(harm_duration_s(harm) * (double)NS_PER_S));
+        if (harm_end(r, harm, node, err) < 0)
+            return -1;
+        next += (int64_t)((r->o.interval_s + rng_unit(&rng) - 0.5) *
+                          (double)NS_PER_S);
+    }
+    return 0;
+}
+
+/* ---- the run ---- */
+
+static void
+run_note_phase(struct run *r, const char *name)
+{
+    struct event e = {.process = HISTORY_PROCESS_NONE,
+                      .kind = EVENT_NOTE,
+                      .function = "phase"};
+    struct error err = {0};
+    struct arena a;
+
+    arena_init(&a);
+    fields_set_string(&a, &e.fields, "name", name);
+    if (history_append(r->history, &e, HISTORY_BUFFERED, &err) < 0)
+        fprintf(stderr, "run-local: %s\n", err.text);
+    arena_release(&a);
+}
+
+static int
+run_open(struct run *r, const char *binary, struct error *err)
+{
+    json_t *meta = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:b}", "system", "replica", "workload",
+        "reservation_contention", "model", "allocator", "positions", "total",
+        "scenario", "run-local", "seed", (json_int_t)r->o.seed, "run", 1);
+    json_t *params = json_object();
+    struct load_options o = {.system = &system_replica_ops,
+                             .cluster = &r->cluster.cluster,
+                             .clock = r->clock,
+                             .seed = r->o.seed,
+                             .client_count = r->o.clients,
+                             .rate = r->o.rate};
+
+    snprintf(r->history_path, sizeof(r->history_path), "%s/history.ordeal",
+             r->dir);
+    r->history = history_writer_open(r->history_path, meta, r->clock, err);
+    r->workload = workload_reservation_contention_ops.new_(params, r->o.seed,
+                                                           r->o.clients, err);
+    json_decref(meta);
+    json_decref(params);
+    if (r->history == NULL || r->workload == NULL ||
+        local_cluster_start(&r->cluster, binary, r->o.bug, r->dir, 3, err) < 0)
+        return -1;
+    o.workload = r->workload;
+    o.history = r->history;
+    r->load = load_new(&o, err);
+    return r->load == NULL ? -1 : 0;
+}
+
+static int64_t
+run_in(struct run *r, double seconds)
+{
+    return clock_now_ns(r->clock) + (int64_t)(seconds * (double)NS_PER_S);
+}
+
+static int
+run_load(struct run *r, struct error *err)
+{
+    struct load_sweep_result sweeps[2];
+    struct load_resolve_result resolved;
+    struct load_stats s;
+    int64_t deadline;
+
+    run_note_phase(r, "setup");
+    if (load_setup(r->load, run_in(r, 20), err) < 0)
+        return -1;
+    run_note_phase(r, "load");
+    deadline = run_in(r, r->o.window_s);
+    if (load_start(r->load, deadline, err) < 0 ||
+        run_harm(r, deadline, err) < 0 || load_join(r->load, err) < 0)
+        return -1;
+    load_stats(r->load, &s);
+    run_note_phase(r, "heal");
+    if (local_wait_ready(&r->cluster, err) < 0)
+        return -1;
+    run_note_phase(r, "sweep");
+    if (load_sweep(r->load, run_in(r, 30), &sweeps[0], err) < 0)
+        return -1;
+    run_note_phase(r, "resolve");
+    if (load_resolve(r->load, run_in(r, 30), &resolved, err) < 0)
+        return -1;
+    run_note_phase(r, "sweep2");
+    if (load_sweep(r->load, run_in(r, 30), &sweeps[1], err) < 0)
+        return -1;
+    run_watch(r);
+    if (!r->o.quiet)
+        printf("# %u harmed (%u primary); attempts %" PRIu64 " ok %" PRIu64
+               " fail %" PRIu64 " unknown; %" PRIu64 " retries, %" PRIu64
+               " given up, %" PRIu64 " resolved, %" PRIu64
+               " unresolved; %" PRIu64 " leader changes; swept %" PRIu64
+               " and %" PRIu64 ", missed %" PRIu64 "\n",
+               r->harmed, r->primary_hits, s.attempts[EVENT_OK],
+               s.attempts[EVENT_FAIL], s.attempts[EVENT_UNKNOWN], s.retries,
+               s.given_up, resolved.resolved, resolved.unresolved,
+               s.leader_changes, sweeps[0].read, sweeps[1].read,
+               sweeps[0].missed + sweeps[1].missed);
+    return 0;
+}
+
+/* ---- judging ---- */
+
+static bool
+list_has(const json_t *list, const char *name)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach ((json_t *)list, i, item)
+        if (strcmp(json_string_value(item), name) == 0)
+            return true;
+    return false;
+}
+
+/* Whether the checker's verdict is what the bug (or none) makes expected. */
+static bool
+run_judge_checker(struct run *r, const json_t *checker)
+{
+    const char *name = json_string_value(json_object_get(checker, "checker"));
+    const char *verdict =
+        json_string_value(json_object_get(checker, "verdict"));
+    const char *text = json_string_value(
+        json_object_get(json_object_get(checker, "witness"), "text"));
+    const char *reason = json_string_value(json_object_get(checker, "reason"));
+    bool must = list_has(json_object_get(r->expectation, "must"), name);
+    bool may = list_has(json_object_get(r->expectation, "may"), name);
+    bool fired = strcmp(verdict, "invalid") == 0;
+    bool good = fired ? must || may : !must;
+
+    /* With a bug planted nobody is surprised by doubt. */
+    if (r->expectation == NULL && strcmp(verdict, "valid") != 0)
+        good = false;
+    if (!good || (!r->o.quiet && strcmp(verdict, "valid") != 0))
+        printf("%s %s: %s x%lld: %s\n", good ? "#" : "# UNEXPECTED", name,
+               verdict,
+               (long long)json_integer_value(json_object_get(checker, "count")),
+               text != NULL     ? text
+               : reason != NULL ? reason
+                                : "");
+    return good;
+}
+
+static int
+run_judge(struct run *r, bool *ret_good, struct error *err)
+{
+    struct analyzer_options options = {.origin = ORIGIN_RUN};
+    json_t *result, *checker;
+    size_t i;
+
+    if (history_seal(TAKE(r->history), err) < 0 ||
+        analyzer_run(r->history_path, &options, &result, err) < 0)
+        return -1;
+    *ret_good = r->ended_unasked == 0;
+    json_array_foreach (json_object_get(result, "checkers"), i, checker)
+        if (!run_judge_checker(r, checker))
+            *ret_good = false;
+    json_decref(result);
+    return 0;
+}
+
+static int
+run_expect(struct run *r, struct error *err)
+{
+    const char *scenario;
+
+    if (r->o.bug != NULL) {
+        r->expectation = bug_expectation(r->o.bug, err);
+        if (r->expectation == NULL)
+            return -1;
+    }
+    if (r->o.harm >= 0)
+        return 0;
+    scenario = json_string_value(json_object_get(r->expectation, "scenario"));
+    r->o.harm = HARM_NONE;
+    if (scenario != NULL && strstr(scenario, "crash") != NULL)
+        r->o.harm = HARM_KILL;
+    if (scenario != NULL && strstr(scenario, "partition") != NULL)
+        r->o.harm = HARM_ISOLATE;
+    return 0;
+}
+
+static void
+run_release(struct run *r)
+{
+    struct error err = {0};
+
+    if (r->load != NULL)
+        load_free(r->load);
+    local_cluster_stop(&r->cluster);
+    if (r->workload != NULL)
+        r->workload->ops->free(r->workload);
+    history_writer_abandon(r->history);
+    json_decref(r->expectation);
+    if (r->o.keep)
+        printf("# kept %s\n", r->dir);
+    else if (dir_remove(r->dir, &err) < 0)
+        fprintf(stderr, "run-local: %s, continuing\n", err.text);
+}
+
+/* ---- options ---- */
+
+static bool
+parse_harm(const char *text, int *ret)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(harm_names); i++) {
+        if (strcmp(harm_names[i], text) == 0) {
+            *ret = (int)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+parse_options(int argc, char **argv, struct options *o)
+{
+    static const struct option known[] = {
+        {"bug", 1, NULL, 'b'},      {"harm", 1, NULL, 'h'},
+        {"seed", 1, NULL, 's'},     {"window", 1, NULL, 'w'},
+        {"rate", 1, NULL, 'r'},     {"clients", 1, NULL, 'c'},
+        {"interval", 1, NULL, 'i'}, {"keep", 0, NULL, 'k'},
+        {"quiet", 0, NULL, 'q'},    {NULL, 0, NULL, 0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (c) {
+        case 'b':
+            o->bug = optarg;
+            break;
+        case 'h':
+            if (!parse_harm(optarg, &o->harm))
+                return false;
+            break;
+        case 's':
+            o->seed = strtoull(optarg, NULL, 0);
+            break;
+        case 'w':
+            o->window_s = strtod(optarg, NULL);
+            break;
+        case 'r':
+            o->rate = strtod(optarg, NULL);
+            break;
+        case 'c':
+            o->clients = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'i':
+            o->interval_s = strtod(optarg, NULL);
+            break;
+        case 'k':
+            o->keep = true;
+            break;
+        case 'q':
+            o->quiet = true;
+            break;
+        default:
+            return false;
+        }
+    }
+    return optind == argc && o->clients > 0 && o->clients <= CLIENT_COUNT_MAX;
+}
+
+int
+main(int argc, char **argv)
+{
+    static struct run run;
+    struct run *r = &run;
+    const char *build = getenv("ORDEAL_BUILDDIR");
+    CLEANUP_FREE char *binary =
+        xasprintf("%s/ordeal-replica", build != NULL ? build : ".");
+    struct error err = {0};
+    bool good = false;
+    int result;
+
+    r->o = (struct options){.harm = -1,
+                            .seed = rng_fresh_seed(),
+                            .clients = 8,
+                            .window_s = 20,
+                            .rate = 100,
+                            .interval_s = 6};
+    if (!parse_options(argc, argv, &r->o)) {
+        fprintf(stderr, "run-local: see the head of run-local.c\n");
+        return 64;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    r->clock = clock_monotonic();
+    snprintf(r->dir, sizeof(r->dir), "run-local-XXXXXX");
+    if (mkdtemp(r->dir) == NULL || run_expect(r, &err) < 0) {
+        fprintf(stderr, "run-local: %s\n", err.text);
+        rmdir(r->dir);
+        return 70;
+    }
+    result = run_open(r, binary, &err);
+    if (result == 0)
+        result = run_load(r, &err);
+    if (result == 0)
+        result = run_judge(r, &good, &err);
+    if (result < 0)
+        fprintf(stderr, "run-local: %s\n", err.text);
+    r->o.keep = r->o.keep || result < 0;
+    run_release(r);
+    printf("%s bug %s harm %s seed %" PRIu64 "\n",
+           result < 0 ? "failed"
+           : good     ? "as expected"
+                      : "NOT as expected",
+           r->o.bug != NULL ? r->o.bug : "none", harm_names[r->o.harm],
+           r->o.seed);
+    return result < 0 ? 70 : !good;
+}

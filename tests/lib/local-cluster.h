@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A cluster of real replica daemons as processes on loopback, with links
+ * between them that can be cut.  No root, no virtual machine.
+ *
+ *   local_cluster_start -> (kill, start, pause, isolate ...) -> _stop
+ *
+ * The daemons die with the thread that started them, however it ends.
+ */
+#ifndef ORDEAL_TESTS_LOCAL_CLUSTER_H
+#define ORDEAL_TESTS_LOCAL_CLUSTER_H
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "harness/base/file.h"
+#include "systems/replica/replica.h"
+#include "tests/lib/link-proxy.h"
+
+#define LOCAL_READY_NS (15 * NS_PER_S)
+
+struct local_cluster {
+    char dir[128];
+    const char *binary, *bug;
+    struct cluster cluster;
+    uint16_t peer_ports[LINK_NODES_MAX];
+    struct link_proxy links;
+    pid_t pids[LINK_NODES_MAX];
+    bool started_once[LINK_NODES_MAX];
+};
+
+/* A free port that stays free of outgoing connections: below 32768. */
+static uint16_t
+local_port(struct rng *rng)
+{
+    for (int i = 0; i < 1000; i++) {
+        uint16_t port = (uint16_t)(20000 + rng_below(rng, 12000));
+        struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_port = htons(port)};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), bound;
+
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        bound = bind(fd, (struct sockaddr *)&address, sizeof(address));
+        close(fd);
+        if (bound == 0)
+            return port;
+    }
+    return 0;
+}
+
+/* In the child: only calls that are safe after a fork of many threads. */
+static void
+local_exec(struct local_cluster *l, unsigned node, char *const argv[],
+           const char *log)
+{
+    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(fd, 1);
+    dup2(fd, 2);
+    execv(l->binary, argv);
+    _exit(127);
+}
+
+static int
+local_start_node(struct local_cluster *l, unsigned node, struct error *err)
+{
+    const struct node *n = &l->cluster.nodes[node];
+    CLEANUP_FREE char *data = xasprintf("%s/%s", l->dir, n->name);
+    CLEANUP_FREE char *log = xasprintf("%s/%s.log", l->dir, n->name);
+    CLEANUP_FREE char *listener =
+        xasprintf("127.0.0.1:%u", n->doors[0].host_port);
+    char *peers[LINK_NODES_MAX] = {NULL}, *argv[32];
+    unsigned c = 0;
+
+    for (unsigned i = 0; i < l->cluster.node_count; i++)
+        peers[i] =
+            xasprintf("%s=127.0.0.1:%u", l->cluster.nodes[i].name,
+                      i == node ? l->peer_ports[i] : l->links.ports[node][i]);
+    argv[c++] = (char *)l->binary;
+    argv[c++] = "--node";
+    argv[c++] = (char *)n->name;
+    argv[c++] = "--data";
+    argv[c++] = data;
+    argv[c++] = "--listen";
+    argv[c++] = listener;
+    for (unsigned i = 0; i < l->cluster.node_count; i++) {
+        argv[c++] = "--peer";
+        argv[c++] = peers[i];
+    }
+    if (l->bug != NULL) {
+        argv[c++] = "--bug";
+        argv[c++] = (char *)l->bug;
+    }
+    if (!l->started_once[node])
+        argv[c++] = "--new-cluster";
+    argv[c] = NULL;
+    l->started_once[node] = true;
+    l->pids[node] = fork();
+    if (l->pids[node] == 0)
+        local_exec(l, node, argv, log);
+    for (unsigned i = 0; i < l->cluster.node_count; i++)
+        free(peers[i]);
+    if (l->pids[node] < 0)
+        return error_errno(err, ERROR_ENVIRONMENT, errno, "fork");
+    return 0;
+}
+
+static void
+local_kill_node(struct local_cluster *l, unsigned node)
+{
+    if (l->pids[node] <= 0)
+        return;
+    kill(l->pids[node], SIGKILL);
+    waitpid(l->pids[node], NULL, 0);
+    l->pids[node] = 0;
+}
+
+/* True, with its status, when a daemon ended by itself. */
+static bool
+local_ended(struct local_cluster *l, unsigned node, int *ret_status)
+{
+    if (l->pids[node] <= 0 ||
+        waitpid(l->pids[node], ret_status, WNOHANG) != l->pids[node])
+        return false;
+    l->pids[node] = 0;
+    return true;
+}
+
+/* The node that says it is primary in the highest term, -1: none. */
+static int
+local_primary(struct local_cluster *l)
+{
+    uint64_t term = 0;
+    int primary = -1;
+
+    for (unsigned i = 0; i < l->cluster.node_count; i++) {
+        struct system_status s;
+        struct error err = {0};
+
+        if (system_replica_ops.status(&l->cluster, i, 500 * NS_PER_MS, &s,
+                                      &err) == 0 &&
+            s.role == ROLE_PRIMARY && s.term >= term) {
+            primary = (int)i;
+            term = s.term;
+        }
+    }
+    return primary;
+}
+
+/* A primary, and all others its backups. */
+static bool
+local_ready(void *ctx)
+{
+    struct local_cluster *l = ctx;
+    unsigned primaries = 0, backups = 0;
+
+    for (unsigned i = 0; i < l->cluster.node_count; i++) {
+        struct system_status s;
+        struct error err = {0};
+
+        if (system_replica_ops.status(&l->cluster, i, 500 * NS_PER_MS, &s,
+                                      &err) < 0)
+            return false;
+        primaries += s.role == ROLE_PRIMARY;
+        backups += s.role == ROLE_BACKUP;
+    }
+    return primaries == 1 && primaries + backups == l->cluster.node_count;
+}
+
+static int
+local_wait_ready(struct local_cluster *l, struct error *err)
+{
+    struct clock *clock = clock_monotonic();
+    int64_t deadline = clock_now_ns(clock) + LOCAL_READY_NS;
+
+    if (clock_poll(clock, deadline, 50 * NS_PER_MS, local_ready, l))
+        return 0;
+    return error_set(err, ERROR_ENVIRONMENT,
+                     "the replicas do not serve within %d s (see %s)",
+                     (int)(LOCAL_READY_NS / NS_PER_S), l->dir);
+}
+
+/* 'dir' exists and holds data and logs; the strings are borrowed. */
+static int
+local_cluster_start(struct local_cluster *l, const char *binary,
+                    const char *bug, const char *dir, unsigned node_count,
+                    struct error *err)
+{
+    struct rng rng;
+
+    memset(l, 0, sizeof(*l));
+    l->binary = binary;
+    l->bug = bug;
+    snprintf(l->dir, sizeof(l->dir), "%s", dir);
+    rng_init(&rng, rng_fresh_seed());
+    l->cluster.node_count = node_count;
+    for (unsigned i = 0; i < node_count; i++) {
+        struct node *n = &l->cluster.nodes[i];
+
+        snprintf(n->name, NODE_NAME_MAX, "n%u", i + 1);
+        n->index = i;
+        n->door_count = 1;
+        n->doors[0] = (struct door){REPLICA_CLIENT_PORT, local_port(&rng)};
+        l->peer_ports[i] = local_port(&rng);
+    }
+    link_proxy_start(&l->links, node_count, l->peer_ports);
+    for (unsigned i = 0; i < node_count; i++)
+        if (local_start_node(l, i, err) < 0)
+            return -1;
+    return local_wait_ready(l, err);
+}
+
+static void
+local_cluster_stop(struct local_cluster *l)
+{
+    for (unsigned i = 0; i < l->cluster.node_count; i++)
+        local_kill_node(l, i);
+    link_proxy_stop(&l->links);
+}
+
+#endif
