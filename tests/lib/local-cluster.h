@@ -53,7 +53,7 @@ local_port(struct rng *rng)
 
 /* In the child: only calls that are safe after a fork of many threads. */
 static void
-local_exec(struct local_cluster *l, unsigned node, char *const argv[],
+local_exec(struct local_cluster *l, unsigned node, const char *const argv[],
            const char *log)
 {
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
@@ -61,7 +61,7 @@ local_exec(struct local_cluster *l, unsigned node, char *const argv[],
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(fd, 1);
     dup2(fd, 2);
-    execv(l->binary, argv);
+    execv(l->binary, (char *const *)argv);
     _exit(127);
 }
 
@@ -73,16 +73,17 @@ local_start_node(struct local_cluster *l, unsigned node, struct error *err)
     CLEANUP_FREE char *log = xasprintf("%s/%s.log", l->dir, n->name);
     CLEANUP_FREE char *listener =
         xasprintf("127.0.0.1:%u", n->doors[0].host_port);
-    char *peers[LINK_NODES_MAX] = {NULL}, *argv[32];
+    const char *argv[32];
+    char *peers[LINK_NODES_MAX] = {NULL};
     unsigned c = 0;
 
     for (unsigned i = 0; i < l->cluster.node_count; i++)
         peers[i] =
             xasprintf("%s=127.0.0.1:%u", l->cluster.nodes[i].name,
                       i == node ? l->peer_ports[i] : l->links.ports[node][i]);
-    argv[c++] = (char *)l->binary;
+    argv[c++] = l->binary;
     argv[c++] = "--node";
-    argv[c++] = (char *)n->name;
+    argv[c++] = n->name;
     argv[c++] = "--data";
     argv[c++] = data;
     argv[c++] = "--listen";
@@ -93,7 +94,7 @@ local_start_node(struct local_cluster *l, unsigned node, struct error *err)
     }
     if (l->bug != NULL) {
         argv[c++] = "--bug";
-        argv[c++] = (char *)l->bug;
+        argv[c++] = l->bug;
     }
     if (!l->started_once[node])
         argv[c++] = "--new-cluster";
