@@ -194,6 +194,10 @@ local_cluster_start(struct local_cluster *l, const char *binary,
     struct rng rng;
 
     memset(l, 0, sizeof(*l));
+    if (access(binary, X_OK) < 0)
+        return error_errno(err, ERROR_CONFIG, errno,
+                           "'%s' (built by make; ORDEAL_BUILDDIR says where)",
+                           binary);
     l->binary = binary;
     l->bug = bug;
     snprintf(l->dir, sizeof(l->dir), "%s", dir);
@@ -218,6 +222,8 @@ local_cluster_start(struct local_cluster *l, const char *binary,
 static void
 local_cluster_stop(struct local_cluster *l)
 {
+    if (l->cluster.node_count == 0)
+        return; /* never started */
     for (unsigned i = 0; i < l->cluster.node_count; i++)
         local_kill_node(l, i);
     link_proxy_stop(&l->links);
