@@ -867,10 +867,18 @@ contention_sweep(struct workload *base, unsigned *cursor, struct arena *a,
 }
 
 static const char *const contention_checkers[] = {
-    "duplicate_execution", "double_allocation",    "stale_read",
-    "early_expiration",    "stale_holder",         "lost_write",
-    "phantom_result",      "position_conflict",    "dual_primary",
-    "replica_divergence",  "unresolved_ambiguity", "missing_operation_id",
+    "duplicate_execution",
+    "double_allocation",
+    "stale_read",
+    "early_expiration",
+    "stale_holder",
+    "lost_write",
+    "phantom_result",
+    "position_conflict",
+    "dual_primary",
+    "replica_divergence",
+    "unresolved_ambiguity",
+    "missing_operation_id",
     NULL,
 };
 
