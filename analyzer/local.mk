@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += libordeal-analyzer.a
 libordeal_analyzer_a_SOURCES = \
+	%D%/allocator.c %D%/allocator.h \
 	%D%/analyzer.h \
 	%D%/checker.c %D%/checker.h \
 	%D%/cli.c \
@@ -13,6 +14,7 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/evidence.c \
 	%D%/facts.c %D%/facts.h \
 	%D%/judge-read.c %D%/judge-read.h \
+	%D%/linearizable.c \
 	%D%/load.c \
 	%D%/lost-write.c \
 	%D%/map.c %D%/map.h \

@@ -14,21 +14,16 @@ extern const struct checker_ops checker_phantom_result_ops;
 extern const struct checker_ops checker_position_conflict_ops;
 extern const struct checker_ops checker_dual_primary_ops;
 extern const struct checker_ops checker_replica_divergence_ops;
+extern const struct checker_ops checker_linearizable_ops;
 extern const struct checker_ops checker_unresolved_ambiguity_ops;
 extern const struct checker_ops checker_missing_operation_id_ops;
 
 const struct checker_ops *const checker_registry[] = {
-    &checker_duplicate_execution_ops,
-    &checker_double_allocation_ops,
-    &checker_stale_read_ops,
-    &checker_early_expiration_ops,
-    &checker_stale_holder_ops,
-    &checker_lost_write_ops,
-    &checker_phantom_result_ops,
-    &checker_position_conflict_ops,
-    &checker_dual_primary_ops,
-    &checker_replica_divergence_ops,
-    &checker_unresolved_ambiguity_ops,
-    &checker_missing_operation_id_ops,
-    NULL,
+    &checker_duplicate_execution_ops,  &checker_double_allocation_ops,
+    &checker_stale_read_ops,           &checker_early_expiration_ops,
+    &checker_stale_holder_ops,         &checker_lost_write_ops,
+    &checker_phantom_result_ops,       &checker_position_conflict_ops,
+    &checker_dual_primary_ops,         &checker_replica_divergence_ops,
+    &checker_linearizable_ops,         &checker_unresolved_ambiguity_ops,
+    &checker_missing_operation_id_ops, NULL,
 };

@@ -72,6 +72,9 @@ test_image_supervisor_LDADD = $(ORDEAL_BASE_LIBS)
 UNIT_TESTS += test-analyzer
 test_analyzer_SOURCES = %D%/test-analyzer.c tests/lib/table-builder.h
 test_analyzer_LDADD = $(ORDEAL_ANALYZER_LIBS)
+UNIT_TESTS += test-checkers
+test_checkers_SOURCES = %D%/test-checkers.c tests/lib/table-builder.h
+test_checkers_LDADD = $(ORDEAL_ANALYZER_LIBS)
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
