@@ -196,9 +196,9 @@ guest_timer_arm(struct remote *r, const char *kind, const char *script,
         assert(i < GUEST_ARGS_MAX);
         argv[n++] = args[i];
     }
+    exec_result_init(&result);
     if (guest_timer_disarm(r, kind, &before, err) < 0)
         return error_wrap(err, "self-heal timer");
-    exec_result_init(&result);
     if (guest_exec(r, argv, NULL, &result, err) < 0)
         return error_wrap(err, "self-heal timer");
     *ret = result.status == 0;

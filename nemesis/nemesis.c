@@ -81,13 +81,19 @@ nemesis_count(struct nemesis *n, unsigned *counter)
     pthread_mutex_unlock(&n->lock);
 }
 
+/* Something of ours is broken: no more faults.  Logged the first time. */
 static void
-nemesis_flag(struct nemesis *n, bool *flag)
+nemesis_flag(struct nemesis *n, bool *flag, const struct error *err)
 {
+    bool first;
+
     pthread_mutex_lock(&n->lock);
+    first = !*flag;
     *flag = true;
     pthread_mutex_unlock(&n->lock);
     atomic_store(&n->stopping, true);
+    if (first)
+        log_warning("nemesis", "%s, no more faults, continuing", err->text);
 }
 
 static void
@@ -242,8 +248,7 @@ nemesis_record(struct nemesis *n, const struct nemesis_step *s)
     if (nemesis_record_history(n, s, &time_ns, &err) < 0 ||
         (n->options.faults != NULL &&
          nemesis_record_line(n, s, time_ns, &err) < 0)) {
-        log_warning("nemesis", "%s, no more faults, continuing", err.text);
-        nemesis_flag(n, &n->summary.record_failed);
+        nemesis_flag(n, &n->summary.record_failed, &err);
     }
     log_debug("nemesis", "fault %" PRIu64 " %s: %s%s%s%s%s", s->entry->id,
               s->entry->ops->name, s->stage, s->result == NULL ? "" : " ",
@@ -324,7 +329,7 @@ nemesis_journal(struct nemesis *n, struct nemesis_active *a, struct error *err)
     result = journal_begin(n->options.journal, a->entry->id, undo, err);
     json_decref(undo);
     if (result < 0) {
-        nemesis_flag(n, &n->summary.journal_failed);
+        nemesis_flag(n, &n->summary.journal_failed, err);
         return -1;
     }
     fault_journalled(&a->fault);
@@ -454,8 +459,7 @@ nemesis_end(struct nemesis *n, struct nemesis_active *a)
     }
     if (journal_done(n->options.journal, a->entry->id, &err) < 0) {
         /* Recovery will undo it once more, which is harmless. */
-        log_warning("nemesis", "%s, continuing", err.text);
-        nemesis_flag(n, &n->summary.journal_failed);
+        nemesis_flag(n, &n->summary.journal_failed, &err);
     }
 }
 
@@ -502,6 +506,9 @@ nemesis_turn(struct nemesis *n)
     }
     if (begin_ns == INT64_MAX && end_ns == INT64_MAX)
         return false;
+    /* Heals that could not be proven by now are left to heal_all. */
+    if (nemesis_now_ns(n) >= n->start_ns + plan->window_ns)
+        return false;
     if (clock_poll(n->options.world->clock,
                    end_ns < begin_ns ? end_ns : begin_ns, NEMESIS_STOP_POLL_NS,
                    nemesis_stop_asked, n))
@@ -529,6 +536,9 @@ nemesis_run(struct nemesis *n)
     for (unsigned i = 0; i < n->active_count; i++)
         nemesis_end(n, &n->active[i]);
     nemesis_sweep(n);
+    for (; n->next < plan->entry_count; n->next++)
+        nemesis_skip(n, &plan->entries[n->next],
+                     nemesis_stop_asked(n) ? "stopped" : "the window is over");
 }
 
 static void *

@@ -29,6 +29,16 @@ UNIT_TESTS += test-fault
 test_fault_SOURCES = %D%/test-fault.c tests/lib/fake-remote.c \
 	tests/lib/fake-remote.h
 test_fault_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
+UNIT_TESTS += test-fault-nemesis
+test_fault_nemesis_SOURCES = %D%/test-fault-nemesis.c \
+	tests/lib/fake-remote.c tests/lib/fake-remote.h \
+	tests/lib/nemesis-fixture.h
+test_fault_nemesis_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
+UNIT_TESTS += test-fault-torture
+test_fault_torture_SOURCES = %D%/test-fault-torture.c \
+	tests/lib/fake-remote.c tests/lib/fake-remote.h \
+	tests/lib/nemesis-fixture.h
+test_fault_torture_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-schedule
 test_schedule_SOURCES = %D%/test-schedule.c
 test_schedule_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)

@@ -516,8 +516,7 @@ test_bad_undo_records_are_refused(void)
         "{\"fault\":\"pause\",\"nodes\":\"n1\"}",
         "{\"fault\":\"partition\",\"nodes\":[\"n1\"]}",
         "{\"fault\":\"partition\",\"nodes\":[\"n1\"],\"table\":\"filter\"}",
-        "{\"fault\":\"partition\",\"nodes\":[\"n1\"],"
-        "\"table\":\"ordeal_x\\nflush ruleset\"}",
+        "{\"fault\":\"partition\",\"nodes\":[],\"table\":\"ordeal_x\\nflush\"}",
         "{\"fault\":\"partition\",\"nodes\":[\"n7\"],\"table\":\"ordeal_x\"}",
     };
     struct fake *fake = fake_new(3);

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whatever call fails, and whenever the driver dies: no harm is done without
+ * an undo on disk, nothing is claimed that was not proven, and healing or
+ * recovery leaves the guests as they were.
+ */
+#include "config.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "tests/lib/nemesis-fixture.h"
+
+#define WINDOW_NS (60 * NS_PER_S)
+#define CALLS_MAX 2000 /* far above what the plan needs */
+
+/* Each kind of fault comes, and some overlap. */
+static const char *const schedule =
+    "{\"interval\":\"5s\",\"max_concurrent\":2,"
+    "\"budget\":{\"nodes_down\":2},\"faults\":["
+    "{\"fault\":\"kill\",\"target\":\"primary\",\"duration\":\"2s\"},"
+    "{\"fault\":\"stop\",\"target\":\"one\",\"duration\":\"6s\"},"
+    "{\"fault\":\"pause\",\"target\":\"one\",\"duration\":\"6s\"},"
+    "{\"fault\":\"partition\",\"target\":\"one-backup\","
+    "\"shape\":\"one_way\",\"duration\":\"3s\"}]}";
+
+static void
+trip(struct nemesis_fixture *f, enum fake_trip how, unsigned first,
+     unsigned last)
+{
+    f->fake->trip = how;
+    f->fake->trip_first = first;
+    f->fake->trip_last = last;
+}
+
+/* Runs the plan with the trip set, repairs the network, heals. */
+static void
+run_and_heal(struct nemesis_fixture *f)
+{
+    struct nemesis_summary s;
+
+    fixture_open(f);
+    nemesis_run(f->nemesis);
+    nemesis_stop(f->nemesis);
+    f->fake->trip = FAKE_NO_TRIP;
+    CHECK_OK(nemesis_heal_all(f->nemesis, f->fake->clock.now_ns + WINDOW_NS,
+                              &f->err),
+             &f->err);
+    CHECK_INT(fixture_pending(f), 0);
+    CHECK(fake_is_clean(f->fake));
+    nemesis_summary(f->nemesis, &s);
+    CHECK_INT(s.under_way, 0);
+    CHECK(s.confirmed + s.mismatch <= s.injected);
+    CHECK_INT(s.confirmed + s.mismatch + s.inconclusive + s.skipped, s.planned);
+}
+
+/* Calls a run without trips makes; also shows that the plan is what it says. */
+static unsigned
+calls_of_a_clean_run(void)
+{
+    struct nemesis_fixture f;
+    node_set kinds = 0;
+    unsigned calls;
+
+    fixture_setup(&f, schedule, 3, WINDOW_NS);
+    for (size_t i = 0; i < f.plan.entry_count; i++)
+        for (unsigned k = 0; fault_all()[k] != NULL; k++)
+            if (fault_all()[k] == f.plan.entries[i].ops)
+                kinds |= UINT32_C(1) << k;
+    CHECK_INT(node_set_count(kinds), 4);
+    run_and_heal(&f);
+    calls = f.fake->call_count;
+    fixture_teardown(&f);
+    CHECK(calls > 100 && calls < CALLS_MAX);
+    return calls;
+}
+
+static void
+fail_each_call(enum fake_trip how, unsigned in_a_row, unsigned step)
+{
+    unsigned calls = calls_of_a_clean_run();
+
+    for (unsigned n = 1; n <= calls; n += step) {
+        struct nemesis_fixture f;
+
+        fixture_setup(&f, schedule, 3, WINDOW_NS);
+        trip(&f, how, n, n + in_a_row - 1);
+        run_and_heal(&f);
+        fixture_teardown(&f);
+    }
+    printf("# %u runs\n", (calls + step - 1) / step);
+}
+
+static void
+test_each_call_fails_before_its_work(void)
+{
+    fail_each_call(FAKE_FAIL_BEFORE, 1, 1);
+}
+
+static void
+test_each_call_loses_its_answer(void)
+{
+    fail_each_call(FAKE_FAIL_AFTER, 1, 1);
+}
+
+static void
+test_outages_of_many_calls(void)
+{
+    fail_each_call(FAKE_FAIL_BEFORE, 40, 3);
+    fail_each_call(FAKE_FAIL_AFTER, 40, 3);
+}
+
+/* ---- a driver that dies ---- */
+
+/* True when the child lived to its end. */
+static bool
+run_in_a_child(struct nemesis_fixture *f)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        if (setjmp(tap_jump) != 0)
+            _exit(2);
+        fixture_open(f);
+        nemesis_run(f->nemesis);
+        _exit(0);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+    return !WIFSIGNALED(status);
+}
+
+/* Every harm that is left has its undo pending; recover undoes it. */
+static void
+recover(struct nemesis_fixture *f)
+{
+    size_t pending = fixture_pending(f);
+    unsigned count;
+
+    f->fake->trip = FAKE_NO_TRIP;
+    CHECK(fake_is_clean(f->fake) || pending > 0);
+    CHECK_OK(nemesis_recover(f->journal_path, &f->fake->world, &count, &f->err),
+             &f->err);
+    CHECK_INT(count, pending);
+    CHECK(fake_is_clean(f->fake));
+    CHECK_INT(fixture_pending(f), 0);
+    CHECK_OK(nemesis_recover(f->journal_path, &f->fake->world, &count, &f->err),
+             &f->err);
+    CHECK_INT(count, 0);
+}
+
+static void
+die_at_each_call(enum fake_trip how)
+{
+    unsigned n, harmed = 0;
+
+    for (n = 1; n < CALLS_MAX; n++) {
+        struct nemesis_fixture f;
+        bool lived;
+
+        fixture_setup(&f, schedule, 3, WINDOW_NS);
+        trip(&f, how, n, n);
+        lived = run_in_a_child(&f);
+        harmed += !fake_is_clean(f.fake);
+        recover(&f);
+        fixture_teardown(&f);
+        if (lived)
+            break;
+    }
+    printf("# died at %u calls, %u times with harm left\n", n - 1, harmed);
+    CHECK(n > 100 && n < CALLS_MAX);
+    CHECK(harmed > n / 4);
+}
+
+static void
+test_killed_before_each_call(void)
+{
+    die_at_each_call(FAKE_KILL_BEFORE);
+}
+
+static void
+test_killed_after_each_call(void)
+{
+    die_at_each_call(FAKE_KILL_AFTER);
+}
+
+/* Recovery itself may fail or die: it is done again. */
+static void
+test_recovery_that_fails_is_done_again(void)
+{
+    unsigned failed = 0;
+
+    for (unsigned n = 1; n < 40; n++) {
+        struct nemesis_fixture f;
+        unsigned count, calls;
+
+        fixture_setup(&f, schedule, 3, WINDOW_NS);
+        trip(&f, FAKE_KILL_AFTER, 60 + n, 60 + n);
+        run_in_a_child(&f);
+        calls = f.fake->call_count;
+        trip(&f, FAKE_FAIL_AFTER, calls + n % 6 + 1, calls + n % 6 + 1);
+        if (nemesis_recover(f.journal_path, &f.fake->world, &count, &f.err) < 0)
+            failed++;
+        recover(&f);
+        fixture_teardown(&f);
+    }
+    CHECK(failed > 5);
+}
+
+/* The driver is gone and nobody recovers: the guests' own timers. */
+static void
+test_timers_undo_what_they_can(void)
+{
+    for (unsigned n = 20; n < 200; n += 3) {
+        struct nemesis_fixture f;
+
+        fixture_setup(&f, schedule, 3, WINDOW_NS);
+        trip(&f, FAKE_KILL_AFTER, n, n);
+        run_in_a_child(&f);
+        fake_fire_timers(f.fake);
+        for (int i = 0; i < 3; i++) {
+            CHECK(!f.fake->nodes[i].stopped);
+            CHECK_STR(f.fake->nodes[i].table, "");
+        }
+        recover(&f);
+        fixture_teardown(&f);
+    }
+}
+
+static void
+test_recover_without_a_journal_is_nothing_to_do(void)
+{
+    struct nemesis_fixture f;
+    unsigned count = 7;
+
+    fixture_setup(&f, schedule, 3, WINDOW_NS);
+    CHECK_OK(nemesis_recover(f.journal_path, &f.fake->world, &count, &f.err),
+             &f.err);
+    CHECK_INT(count, 0);
+    CHECK(!path_exists(f.journal_path));
+    fixture_teardown(&f);
+}
+
+int
+main(void)
+{
+    RUN(test_each_call_fails_before_its_work);
+    RUN(test_each_call_loses_its_answer);
+    RUN(test_outages_of_many_calls);
+    RUN(test_killed_before_each_call);
+    RUN(test_killed_after_each_call);
+    RUN(test_recovery_that_fails_is_done_again);
+    RUN(test_timers_undo_what_they_can);
+    RUN(test_recover_without_a_journal_is_nothing_to_do);
+    return tap_done();
+}
