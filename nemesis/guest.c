@@ -17,6 +17,8 @@
 /* What the remote's shell and exec answer when a program is not there. */
 #define STATUS_NO_PROGRAM 127
 
+#define GUEST_TIMER_LOG "/run/ordeal/heal.log"
+
 int
 guest_exec(struct remote *r, const char *const argv[], const char *input,
            struct exec_result *ret, struct error *err)
@@ -183,10 +185,11 @@ guest_timer_arm(struct remote *r, const char *kind, const char *script,
 {
     CLEANUP(exec_result_release) struct exec_result result;
     char name[64], seconds[24];
-    const char *argv[GUEST_ARGS_MAX + 12] = {
-        "svc", "start", name,   "--",          "/bin/busybox",
-        "sh",  "-c",    script, "ordeal-heal", seconds};
-    size_t n = 10;
+    /* Its log is not on the data disk: that may be under a fault too. */
+    const char *argv[GUEST_ARGS_MAX + 14] = {
+        "svc",         "start", name, "--log", GUEST_TIMER_LOG, "--",
+        GUEST_BUSYBOX, "sh",    "-c", script,  "ordeal-heal",   seconds};
+    size_t n = 12;
     enum guest_timer before;
 
     assert(lease_ns >= NS_PER_S);
