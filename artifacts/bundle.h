@@ -8,6 +8,8 @@
  *       status.json events.jsonl faults.jsonl ...      while the run goes on
  *       manifest.json                                  last: now it is whole
  *
+ * (Nothing is added to a finished bundle: that fails, and changes nothing.)
+ *
  *   bundle_new -> add, append, status ... -> bundle_finish -> bundle_free
  *             '-> killed -> bundle_open (recover) -'
  *

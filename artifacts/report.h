@@ -5,7 +5,8 @@
  * knows the driver.
  *
  * Everything is borrowed: strings, arrays and JSON must outlive the report.
- * Zero and NULL mean "not known" and are left out of what is rendered.
+ * Zero and NULL mean "not known" and are left out of what is rendered; only
+ * 'scenario' and the names inside the arrays are never NULL.
  *
  * Shapes of the JSON:
  *   checkers  [{"checker":"double_allocation","verdict":"invalid",
