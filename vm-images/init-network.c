@@ -30,7 +30,7 @@ request_init(struct ifreq *r, const char *name)
 {
     assert(strlen(name) < IFNAMSIZ);
     memset(r, 0, sizeof(*r));
-    strcpy(r->ifr_name, name);
+    memcpy(r->ifr_name, name, strlen(name) + 1);
 }
 
 static void
@@ -78,7 +78,7 @@ device_rename(int fd, const uint8_t prefix[static 5], const char *name,
         if (!device_has_prefix(fd, i->if_name, prefix))
             continue;
         request_init(&r, i->if_name);
-        strcpy(r.ifr_newname, name);
+        memcpy(r.ifr_newname, name, strlen(name) + 1);
         result = strcmp(i->if_name, name) == 0 ? 0 : ioctl(fd, SIOCSIFNAME, &r);
         if (result < 0)
             error_errno(err, ERROR_ENVIRONMENT, errno, "%s: rename", name);

@@ -96,7 +96,7 @@ supervisor_open(struct supervisor *s, const char *socket_path,
     assert(strlen(socket_path) < sizeof(address.sun_path));
     *s = (struct supervisor){.listen_fd = -1, .log_dir = log_dir, .say = say};
     boot_id_read(s->boot_id);
-    strcpy(address.sun_path, socket_path);
+    memcpy(address.sun_path, socket_path, strlen(socket_path) + 1);
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return error_errno(err, ERROR_ENVIRONMENT, errno, "socket");
@@ -155,14 +155,14 @@ static void client_fail(struct client *c, enum svc_status status,
 static void
 client_fail(struct client *c, enum svc_status status, const char *fmt, ...)
 {
-    char text[512];
+    char text[512], line[520];
     va_list args;
 
     va_start(args, fmt);
-    vsnprintf(text, sizeof(text) - 1, fmt, args);
+    vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    strcat(text, "\n");
-    client_reply(c, status, text);
+    snprintf(line, sizeof(line), "%s\n", text);
+    client_reply(c, status, line);
 }
 
 static bool
@@ -196,7 +196,7 @@ service_add(struct supervisor *s, const char *name)
         return NULL;
     service = &s->services[s->service_count++];
     *service = (struct service){.running = false};
-    strcpy(service->name, name);
+    memcpy(service->name, name, strlen(name) + 1);
     return service;
 }
 

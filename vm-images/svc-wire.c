@@ -37,7 +37,7 @@ svc_connect(const char *path)
         errno = ENAMETOOLONG;
         return -1;
     }
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
@@ -54,7 +54,7 @@ svc_connect(const char *path)
 }
 
 enum svc_status
-svc_call(const char *socket_path, int argc, char *const argv[],
+svc_call(const char *socket_path, int argc, const char *const argv[],
          char ret[static SVC_REPLY_BYTES_MAX])
 {
     CLEANUP_FREE char *request = malloc(SVC_REQUEST_BYTES_MAX);

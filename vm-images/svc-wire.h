@@ -28,7 +28,8 @@ enum svc_status { SVC_OK = 0, SVC_FAILED = 1, SVC_USAGE = 2, SVC_NO_INIT = 3 };
  * status and puts its text, NUL-terminated, into 'ret'; SVC_NO_INIT with the
  * reason when there was no reply.
  */
-enum svc_status svc_call(const char *socket_path, int argc, char *const argv[],
+enum svc_status svc_call(const char *socket_path, int argc,
+                         const char *const argv[],
                          char ret[static SVC_REPLY_BYTES_MAX]);
 
 #endif

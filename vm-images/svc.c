@@ -45,7 +45,8 @@ main(int argc, char **argv)
         fputs(usage, stderr);
         return SVC_USAGE;
     }
-    status = svc_call(SVC_SOCKET, argc - 1, argv + 1, text);
+    status =
+        svc_call(SVC_SOCKET, argc - 1, (const char *const *)(argv + 1), text);
     if (status == SVC_OK && strcmp(argv[1], "stop") == 0)
         sync_data();
     if (status == SVC_OK)

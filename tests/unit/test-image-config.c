@@ -9,6 +9,8 @@
 #include "tests/lib/tap.h"
 #include "vm-images/guest-config.h"
 
+#define PEM_MAX 1024
+
 /* An archive under construction. */
 struct archive {
     char data[16384];
@@ -97,7 +99,8 @@ key_pem(const struct key_spec *spec, char *ret)
     uint8_t blob[512] = {0};
     size_t blob_len = key_blob(spec, blob), len;
 
-    len = (size_t)sprintf(ret, "-----BEGIN OPENSSH PRIVATE KEY-----\n");
+    len =
+        (size_t)snprintf(ret, PEM_MAX, "-----BEGIN OPENSSH PRIVATE KEY-----\n");
     for (size_t i = 0; i < blob_len; i += 3) {
         uint32_t bits =
             (uint32_t)blob[i] << 16 | (uint32_t)blob[i + 1] << 8 | blob[i + 2];
@@ -108,8 +111,8 @@ key_pem(const struct key_spec *spec, char *ret)
         if (i % 51 == 48)
             ret[len++] = '\n';
     }
-    return len +
-           (size_t)sprintf(ret + len, "\n-----END OPENSSH PRIVATE KEY-----\n");
+    return len + (size_t)snprintf(ret + len, PEM_MAX - len,
+                                  "\n-----END OPENSSH PRIVATE KEY-----\n");
 }
 
 static const struct key_spec good_key = {.cipher = "none",
@@ -123,7 +126,7 @@ static const char good_network[] = "mgmt 10.0.2.15/24 10.0.2.2\n"
 static void
 good_archive(struct archive *a)
 {
-    char pem[1024];
+    char pem[PEM_MAX];
     size_t len = key_pem(&good_key, pem);
 
     memset(a, 0, sizeof(*a));
@@ -171,7 +174,7 @@ test_host_key_becomes_dropbears(void)
 {
     uint8_t key[GUEST_HOST_KEY_BYTES];
     struct error err;
-    char pem[1024];
+    char pem[PEM_MAX];
     size_t len = key_pem(&good_key, pem);
 
     CHECK_OK(guest_host_key_convert(pem, len, key, &err), &err);
@@ -192,7 +195,7 @@ test_bad_host_keys(void)
     };
     uint8_t key[GUEST_HOST_KEY_BYTES];
     struct error err;
-    char pem[1024];
+    char pem[PEM_MAX];
     size_t len;
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -211,7 +214,7 @@ test_cut_host_key(void)
 {
     uint8_t key[GUEST_HOST_KEY_BYTES], blob[512] = {0};
     struct error err;
-    char pem[1024];
+    char pem[PEM_MAX];
     size_t len = key_pem(&good_key, pem);
 
     for (size_t cut = 0; cut < len - 1; cut++) {
@@ -342,13 +345,15 @@ test_network_limits(void)
     struct error err;
 
     for (unsigned i = 0; i < GUEST_NEIGHBOURS_MAX; i++)
-        len += (size_t)sprintf(
-            text + len, "neighbour 10.77.0.%u 52:54:00:63:6c:%02x\n", i, i);
+        len += (size_t)snprintf(text + len, sizeof(text) - len,
+                                "neighbour 10.77.0.%u 52:54:00:63:6c:%02x\n", i,
+                                i);
     CHECK_OK(guest_network_parse(text, len, &c, &err), &err);
     CHECK_INT(c.neighbour_count, GUEST_NEIGHBOURS_MAX);
     CHECK_INT(ntohl(c.mgmt.netmask.s_addr), 0xffffffff);
     memset(&c, 0, sizeof(c));
-    strcpy(text + len, "neighbour 10.77.1.1 52:54:00:63:6c:ff");
+    snprintf(text + len, sizeof(text) - len,
+             "neighbour 10.77.1.1 52:54:00:63:6c:ff");
     CHECK(guest_network_parse(text, strlen(text), &c, &err) < 0);
     CHECK(text_has(&err, "line 66"));
     memset(text, 'x', sizeof(text));

@@ -28,6 +28,7 @@ struct fixture {
     pid_t pid;
     char text[SVC_REPLY_BYTES_MAX];
 };
+static struct fixture fixture;
 
 static void
 say_nothing(const char *fmt, ...)
@@ -70,7 +71,7 @@ setup(struct fixture *f)
 {
     int64_t deadline_ns = clock_now_ns(clock_monotonic()) + 10 * NS_PER_S;
 
-    strcpy(f->dir, "/tmp/ordeal-test-XXXXXX");
+    snprintf(f->dir, sizeof(f->dir), "/tmp/ordeal-test-XXXXXX");
     if (mkdtemp(f->dir) == NULL)
         return false;
     f->socket = xasprintf("%s/init.sock", f->dir);
@@ -86,26 +87,25 @@ teardown(struct fixture *f)
 {
     struct error err;
 
+    if (f->pid <= 0)
+        return;
     kill(f->pid, SIGKILL);
     waitpid(f->pid, NULL, 0);
     free(f->socket);
     dir_remove(f->dir, &err);
+    f->pid = 0;
 }
 
-/* svc(f, "start", "a", ..., NULL) */
 static enum svc_status
-svc(struct fixture *f, ...)
+svc_run(struct fixture *f, int argc, const char *const argv[])
 {
-    char *argv[SVC_ARGS_MAX];
-    int argc = 0;
-    va_list args;
-
-    va_start(args, f);
-    while ((argv[argc] = va_arg(args, char *)) != NULL)
-        argc++;
-    va_end(args);
     return svc_call(f->socket, argc, argv, f->text);
 }
+
+/* svc(f, "start", "a", ...) */
+#define svc(f, ...)                                                            \
+    svc_run(f, (int)ARRAY_LEN(((const char *[]){__VA_ARGS__})),                \
+            (const char *[]){__VA_ARGS__})
 
 /* A field of the status line, as text; "" when there is none. */
 static const char *
@@ -115,7 +115,7 @@ field(struct fixture *f, const char *name, const char *key)
     json_t *line, *value;
 
     text[0] = '\0';
-    if (svc(f, "status", name, NULL) != SVC_OK)
+    if (svc(f, "status", name) != SVC_OK)
         return text;
     line = json_loads(f->text, 0, NULL);
     value = json_object_get(line, key);
@@ -160,22 +160,22 @@ check_life(struct fixture *f)
 {
     CHECK_STR(field(f, "a", "state"), "none");
     CHECK_STR(field(f, "a", "pid"), "null");
-    CHECK_INT(svc(f, "start", "a", "--", "sleep", "1000", NULL), SVC_OK);
+    CHECK_INT(svc(f, "start", "a", "--", "sleep", "1000"), SVC_OK);
     CHECK(strstr(f->text, "\"state\":\"running\"") != NULL);
-    CHECK_INT(svc(f, "start", "a", "--", "sleep", "1", NULL), SVC_FAILED);
+    CHECK_INT(svc(f, "start", "a", "--", "sleep", "1"), SVC_FAILED);
     CHECK(strstr(f->text, "runs already") != NULL);
-    CHECK(kill(atoi(field(f, "a", "pid")), 0) == 0);
-    CHECK(atoll(field(f, "a", "start_ticks")) > 0);
-    CHECK_INT(svc(f, "signal", "a", "STOP", NULL), SVC_OK);
+    CHECK(kill((pid_t)strtol(field(f, "a", "pid"), NULL, 10), 0) == 0);
+    CHECK(strtoll(field(f, "a", "start_ticks"), NULL, 10) > 0);
+    CHECK_INT(svc(f, "signal", "a", "STOP"), SVC_OK);
     CHECK(becomes(f, "a", "state", "stopped"));
-    CHECK_INT(svc(f, "signal", "a", "SIGCONT", NULL), SVC_OK);
+    CHECK_INT(svc(f, "signal", "a", "SIGCONT"), SVC_OK);
     CHECK(becomes(f, "a", "state", "running"));
-    CHECK_INT(svc(f, "signal", "a", "9", NULL), SVC_OK);
+    CHECK_INT(svc(f, "signal", "a", "9"), SVC_OK);
     CHECK(becomes(f, "a", "state", "exited"));
     CHECK_STR(field(f, "a", "exit_signal"), "9");
     CHECK_STR(field(f, "a", "exit_status"), "null");
-    CHECK_INT(svc(f, "signal", "a", "9", NULL), SVC_FAILED);
-    CHECK_INT(svc(f, "start", "a", "--", "sh", "-c", "exit 7", NULL), SVC_OK);
+    CHECK_INT(svc(f, "signal", "a", "9"), SVC_FAILED);
+    CHECK_INT(svc(f, "start", "a", "--", "sh", "-c", "exit 7"), SVC_OK);
     CHECK(becomes(f, "a", "exit_status", "7"));
     CHECK_STR(field(f, "a", "starts"), "2");
     CHECK_STR(field(f, "a", "exit_signal"), "null");
@@ -184,15 +184,15 @@ check_life(struct fixture *f)
 static void
 check_stop(struct fixture *f)
 {
-    CHECK_INT(svc(f, "stop", "a", NULL), SVC_OK);
-    CHECK_INT(svc(f, "start", "a", "--", "sleep", "1000", NULL), SVC_OK);
-    CHECK_INT(svc(f, "stop", "a", NULL), SVC_OK);
+    CHECK_INT(svc(f, "stop", "a"), SVC_OK);
+    CHECK_INT(svc(f, "start", "a", "--", "sleep", "1000"), SVC_OK);
+    CHECK_INT(svc(f, "stop", "a"), SVC_OK);
     CHECK(strstr(f->text, "\"exit_signal\":15") != NULL);
     /* One that ignores SIGTERM is still there, and running, afterwards. */
     CHECK_INT(svc(f, "start", "b", "--", "sh", "-c",
-                  "trap '' TERM; echo ready; while :; do sleep 1; done", NULL),
+                  "trap '' TERM; echo ready; while :; do sleep 1; done"),
               SVC_OK);
-    CHECK_INT(svc(f, "signal", "b", "0", NULL), SVC_USAGE);
+    CHECK_INT(svc(f, "signal", "b", "0"), SVC_USAGE);
     for (unsigned i = 0; i < 1000; i++) {
         CLEANUP_FREE char *log = xasprintf("%s/b.log", f->dir);
         CLEANUP_FREE char *text = NULL;
@@ -203,10 +203,10 @@ check_stop(struct fixture *f)
             break;
         clock_sleep_ns(clock_monotonic(), 5 * NS_PER_MS);
     }
-    CHECK_INT(svc(f, "stop", "b", "--timeout", "1", NULL), SVC_FAILED);
+    CHECK_INT(svc(f, "stop", "b", "--timeout", "1"), SVC_FAILED);
     CHECK(strstr(f->text, "did not end in time") != NULL);
     CHECK_STR(field(f, "b", "state"), "running");
-    CHECK_INT(svc(f, "signal", "b", "KILL", NULL), SVC_OK);
+    CHECK_INT(svc(f, "signal", "b", "KILL"), SVC_OK);
     CHECK(becomes(f, "b", "state", "exited"));
 }
 
@@ -219,12 +219,11 @@ check_logs_and_directory(struct fixture *f)
     struct error err;
 
     CHECK_INT(svc(f, "start", "a", "--dir", f->dir, "--", "sh", "-c",
-                  "pwd; echo error >&2", NULL),
+                  "pwd; echo error >&2"),
               SVC_OK);
     CHECK(becomes(f, "a", "exit_status", "0"));
-    CHECK_INT(
-        svc(f, "start", "a", "--log", own, "--", "echo", "x y", "'", NULL),
-        SVC_OK);
+    CHECK_INT(svc(f, "start", "a", "--log", own, "--", "echo", "x y", "'"),
+              SVC_OK);
     CHECK(becomes(f, "a", "starts", "2"));
     CHECK(becomes(f, "a", "state", "exited"));
     text = file_read(log, 1000, NULL, &err);
@@ -238,12 +237,12 @@ check_logs_and_directory(struct fixture *f)
 static void
 check_failed_starts(struct fixture *f)
 {
-    CHECK_INT(svc(f, "start", "a", "--", "/no/such", NULL), SVC_FAILED);
+    CHECK_INT(svc(f, "start", "a", "--", "/no/such"), SVC_FAILED);
     CHECK(strstr(f->text, "program: No such file") != NULL);
-    CHECK_INT(svc(f, "start", "a", "--dir", "/no/such", "--", "true", NULL),
+    CHECK_INT(svc(f, "start", "a", "--dir", "/no/such", "--", "true"),
               SVC_FAILED);
     CHECK(strstr(f->text, "directory: ") != NULL);
-    CHECK_INT(svc(f, "start", "a", "--log", "/no/such/log", "--", "true", NULL),
+    CHECK_INT(svc(f, "start", "a", "--log", "/no/such/log", "--", "true"),
               SVC_FAILED);
     CHECK(strstr(f->text, "log: ") != NULL);
     CHECK(becomes(f, "a", "exit_status", "127"));
@@ -255,23 +254,22 @@ check_usage(struct fixture *f)
     static char long_name[SERVICE_NAME_MAX + 2];
 
     memset(long_name, 'a', sizeof(long_name) - 1);
-    CHECK_INT(svc(f, "nonsense", "a", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "start", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "start", "a", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "start", "a", "--", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "start", "a", "--what", "x", "--", "true", NULL),
-              SVC_USAGE);
-    CHECK_INT(svc(f, "start", "../a", "--", "true", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "start", "", "--", "true", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "start", long_name, "--", "true", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "stop", "a", "--timeout", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "stop", "a", "--timeout", "0", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "stop", "a", "--timeout", "601", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "signal", "a", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "signal", "a", "WHAT", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "signal", "a", "99999999999", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "status", "a", "b", NULL), SVC_USAGE);
-    CHECK_INT(svc(f, "status", NULL), SVC_OK);
+    CHECK_INT(svc(f, "nonsense", "a"), SVC_USAGE);
+    CHECK_INT(svc(f, "start"), SVC_USAGE);
+    CHECK_INT(svc(f, "start", "a"), SVC_USAGE);
+    CHECK_INT(svc(f, "start", "a", "--"), SVC_USAGE);
+    CHECK_INT(svc(f, "start", "a", "--what", "x", "--", "true"), SVC_USAGE);
+    CHECK_INT(svc(f, "start", "../a", "--", "true"), SVC_USAGE);
+    CHECK_INT(svc(f, "start", "", "--", "true"), SVC_USAGE);
+    CHECK_INT(svc(f, "start", long_name, "--", "true"), SVC_USAGE);
+    CHECK_INT(svc(f, "stop", "a", "--timeout"), SVC_USAGE);
+    CHECK_INT(svc(f, "stop", "a", "--timeout", "0"), SVC_USAGE);
+    CHECK_INT(svc(f, "stop", "a", "--timeout", "601"), SVC_USAGE);
+    CHECK_INT(svc(f, "signal", "a"), SVC_USAGE);
+    CHECK_INT(svc(f, "signal", "a", "WHAT"), SVC_USAGE);
+    CHECK_INT(svc(f, "signal", "a", "99999999999"), SVC_USAGE);
+    CHECK_INT(svc(f, "status", "a", "b"), SVC_USAGE);
+    CHECK_INT(svc(f, "status"), SVC_OK);
     CHECK_STR(f->text, "");
 }
 
@@ -281,7 +279,7 @@ raw_connect(struct fixture *f)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-    strcpy(address.sun_path, f->socket);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", f->socket);
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         close(fd);
         return -1;
@@ -312,7 +310,7 @@ check_rude_clients(struct fixture *f)
     CHECK(send(fd, "stop\0c", 7, 0) == 7);
     close(fd);
     CHECK(becomes(f, "c", "state", "exited"));
-    CHECK_INT(svc(f, "start", "d", "--", "true", NULL), SVC_OK);
+    CHECK_INT(svc(f, "start", "d", "--", "true"), SVC_OK);
 }
 
 static void
@@ -322,14 +320,14 @@ check_limits(struct fixture *f)
     char name[16];
 
     memset(big, 'x', SVC_REQUEST_BYTES_MAX);
-    CHECK_INT(svc(f, "start", "a", "--", "echo", big, NULL), SVC_USAGE);
+    CHECK_INT(svc(f, "start", "a", "--", "echo", big), SVC_USAGE);
     for (unsigned i = 0; i < SERVICE_COUNT_MAX; i++) {
         snprintf(name, sizeof(name), "s%u", i);
-        CHECK_INT(svc(f, "start", name, "--", "true", NULL), SVC_OK);
+        CHECK_INT(svc(f, "start", name, "--", "true"), SVC_OK);
     }
-    CHECK_INT(svc(f, "start", "more", "--", "true", NULL), SVC_FAILED);
+    CHECK_INT(svc(f, "start", "more", "--", "true"), SVC_FAILED);
     CHECK(strstr(f->text, "more than 32 services") != NULL);
-    CHECK_INT(svc(f, "status", NULL), SVC_OK);
+    CHECK_INT(svc(f, "status"), SVC_OK);
     CHECK(strstr(f->text, "\"name\":\"s31\"") != NULL);
 }
 
@@ -337,28 +335,19 @@ static void
 check_no_init(struct fixture *f)
 {
     kill(f->pid, SIGKILL);
-    waitpid(f->pid, NULL, 0);
-    CHECK_INT(svc(f, "status", NULL), SVC_NO_INIT);
+    CHECK(waitid(P_PID, (id_t)f->pid, NULL, WEXITED | WNOWAIT) == 0);
+    CHECK_INT(svc(f, "status"), SVC_NO_INIT);
     CHECK(strstr(f->text, "refused") != NULL);
 }
 
-/* One supervisor for each test; it is gone even when a check fails. */
+/* One supervisor for each test; a failed test leaves its own to the next. */
 #define SUPERVISED(name)                                                       \
     static void test_##name(void)                                              \
     {                                                                          \
-        static struct fixture f;                                               \
-        jmp_buf outer;                                                         \
-        int failed;                                                            \
-                                                                               \
-        CHECK(setup(&f));                                                      \
-        memcpy(outer, tap_jump, sizeof(outer));                                \
-        failed = setjmp(tap_jump);                                             \
-        if (failed == 0)                                                       \
-            check_##name(&f);                                                  \
-        teardown(&f);                                                          \
-        memcpy(tap_jump, outer, sizeof(outer));                                \
-        if (failed != 0)                                                       \
-            longjmp(tap_jump, 1);                                              \
+        teardown(&fixture);                                                    \
+        CHECK(setup(&fixture));                                                \
+        check_##name(&fixture);                                                \
+        teardown(&fixture);                                                    \
     }
 SUPERVISED(life)
 SUPERVISED(stop)
@@ -380,5 +369,6 @@ main(void)
     RUN(test_rude_clients);
     RUN(test_limits);
     RUN(test_no_init);
+    teardown(&fixture);
     return tap_done();
 }

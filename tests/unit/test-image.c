@@ -15,7 +15,7 @@ static char cache[64];
 static bool
 setup(void)
 {
-    strcpy(cache, "/tmp/ordeal-test-XXXXXX");
+    snprintf(cache, sizeof(cache), "/tmp/ordeal-test-XXXXXX");
     return mkdtemp(cache) != NULL && setenv("ORDEAL_CACHE_DIR", cache, 1) == 0;
 }
 
