@@ -1,15 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += libordeal-driver.a
 libordeal_driver_a_SOURCES = \
+	%D%/deploy.c %D%/deploy.h \
 	%D%/history-tool.c %D%/history-tool.h \
 	%D%/load.c %D%/load.h \
 	%D%/options.c %D%/options.h \
+	%D%/output.c %D%/output.h \
 	%D%/paths.c %D%/paths.h \
+	%D%/progress.c %D%/progress.h \
+	%D%/readiness.c %D%/readiness.h \
+	%D%/recover.c \
+	%D%/run.c %D%/run.h \
+	%D%/run-cluster.c \
+	%D%/run-internal.h \
+	%D%/run-load.c \
+	%D%/run-report.c \
 	%D%/scenario.c %D%/scenario.h \
+	%D%/site.c %D%/site.h \
 	%D%/yaml.c %D%/yaml.h
 libordeal_driver_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(YAML_CFLAGS) \
 	-DORDEAL_SRCDIR='"$(abs_top_srcdir)"' \
 	-DORDEAL_DATADIR='"$(pkgdatadir)"' -DORDEAL_BINDIR='"$(bindir)"'
+
+bin_PROGRAMS += ordeal
+ordeal_SOURCES = \
+	%D%/cmd-check.c \
+	%D%/cmd-cluster.c \
+	%D%/cmd-doctor.c \
+	%D%/cmd-history.c \
+	%D%/cmd-image.c \
+	%D%/cmd-plan.c \
+	%D%/cmd-recover.c \
+	%D%/cmd-run.c \
+	%D%/commands.h \
+	%D%/main.c
+ordeal_CPPFLAGS = $(libordeal_driver_a_CPPFLAGS)
+ordeal_LDADD = libordeal-driver.a $(ORDEAL_NEMESIS_LIBS) \
+	$(ORDEAL_WORKLOADS_LIBS) $(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_PROVIDER_LIBS) \
+	$(ORDEAL_IMAGE_LIBS) $(ORDEAL_REMOTE_LIBS) $(ORDEAL_ANALYZER_LIBS) \
+	$(ORDEAL_ARTIFACTS_LIBS) $(YAML_LIBS) $(ORDEAL_BASE_LIBS)
+
 ORDEAL_DRIVER_LIBS = libordeal-driver.a $(YAML_LIBS) $(ORDEAL_ARTIFACTS_LIBS)
 
 scenariosdir = $(pkgdatadir)/scenarios

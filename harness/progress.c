@@ -24,7 +24,7 @@ struct progress {
     pthread_mutex_t lock; /* guards all below, and the terminal */
     pthread_cond_t wake;
     bool stopping;
-    char line[256];
+    char line[512];
     char last_phase[32];
     struct progress_view before;
     int64_t before_ns;

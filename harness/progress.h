@@ -16,7 +16,7 @@ struct progress_view {
     char phase[32];
     int64_t left_ns;            /* of the phase; 0: not known */
     uint64_t ok, fail, unknown; /* attempts so far */
-    char fault[96];             /* "kill n2", "" none */
+    char fault[256];            /* "kill n2", "" none */
     char primary[64];           /* "n1", "" unknown */
 };
 

@@ -3,6 +3,8 @@ include tests/unit/local.mk
 include tests/integration/local.mk
 include tests/simulation/local.mk
 include tests/e2e/local.mk
+include tests/fuzz/local.mk
+include tests/bench/local.mk
 EXTRA_DIST += %D%/lib/tap.h
 EXTRA_DIST += %D%/tidy.sh
 

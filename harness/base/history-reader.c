@@ -169,6 +169,16 @@ get_id(struct history_reader *r, struct id128 *ret)
     return true;
 }
 
+/* Defined strings differ, so that those of one event compare by address. */
+static bool
+text_is_defined(const struct history_reader *r, const char *text, size_t len)
+{
+    for (unsigned i = 0; i < r->text_count; i++)
+        if (r->lens[i] == len && memcmp(r->texts[i], text, len) == 0)
+            return true;
+    return false;
+}
+
 static bool
 get_new_text(struct history_reader *r, bool define, const char **ret,
              uint32_t *ret_len)
@@ -181,7 +191,8 @@ get_new_text(struct history_reader *r, bool define, const char **ret,
         !history_text_valid((const char *)r->p, (size_t)len))
         return false;
     if (define && (r->text_count == HISTORY_DICTIONARY_MAX ||
-                   len > HISTORY_DICTIONARY_STRING_MAX))
+                   len > HISTORY_DICTIONARY_STRING_MAX ||
+                   text_is_defined(r, (const char *)r->p, (size_t)len)))
         return false;
     text = arena_strndup(define ? &r->names : &r->scratch, (const char *)r->p,
                          (size_t)len);
@@ -288,6 +299,7 @@ get_value(struct history_reader *r, struct value *ret, int depth)
 static bool
 get_fields(struct history_reader *r, struct fields *ret)
 {
+    bool literal = false;
     uint64_t count;
 
     if (!get_varint(r, &count) || count > FIELDS_MAX)
@@ -295,10 +307,12 @@ get_fields(struct history_reader *r, struct fields *ret)
     for (uint64_t i = 0; i < count; i++) {
         struct field *f = &r->fields[i];
 
+        literal |= r->p < r->end && *r->p == HISTORY_STRING_LITERAL;
         if (!get_name(r, &f->key) || !get_value(r, &f->value, 0))
             return false;
         for (uint64_t j = 0; j < i; j++)
-            if (r->fields[j].key == f->key)
+            if (r->fields[j].key == f->key ||
+                (literal && strcmp(r->fields[j].key, f->key) == 0))
                 return false;
     }
     ret->items = r->fields;

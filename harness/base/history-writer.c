@@ -251,6 +251,16 @@ put_value(struct encoder *e, const struct value *v, int depth)
     assert(!"value of an unknown type");
 }
 
+/* A reader refuses what would lose a field on the way to JSON. */
+static void
+check_keys(struct encoder *e, const struct fields *f)
+{
+    for (size_t i = 1; i < f->count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(f->items[i].key, f->items[k].key) == 0)
+                e->problem = "two fields have one name";
+}
+
 static void
 put_event(struct encoder *e, const struct event *event, int64_t since_ns)
 {
@@ -283,6 +293,7 @@ put_event(struct encoder *e, const struct event *event, int64_t since_ns)
         put_varint(e, event->position.term);
         put_varint(e, event->position.index);
     }
+    check_keys(e, &event->fields);
     put_varint(e, event->fields.count);
     for (size_t i = 0; i < event->fields.count; i++) {
         put_name(e, event->fields.items[i].key);

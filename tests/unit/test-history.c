@@ -255,6 +255,10 @@ test_writer_refuses(void)
     }
     CHECK(history_append(w, &bad, HISTORY_BEFORE_SEND, &f.err) < 0);
     CHECK(strstr(f.err.text, "larger than") != NULL);
+    bad.fields.count = 2;
+    bad.fields.items[0].key = bad.fields.items[1].key = "new name";
+    CHECK(history_append(w, &bad, HISTORY_BEFORE_SEND, &f.err) < 0);
+    CHECK(strstr(f.err.text, "two fields have one name") != NULL);
     /* Refused events leave no trace, in the dictionary neither. */
     CHECK_OK(history_append(w, &good, HISTORY_BEFORE_SEND, &f.err), &f.err);
     bad.fields.count = 0;

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "harness/base/arena.h"
+#include "harness/base/file.h"
+#include "harness/base/rng.h"
+#include "harness/output.h"
+#include "harness/paths.h"
+#include "harness/provider/accelerator.h"
+#include "harness/readiness.h"
+#include "harness/site.h"
+#include "vm-images/image.h"
+
+/* A bundle of a long run with logs and consoles. */
+#define READINESS_FREE_MIB 512
+
+/* Finds a program in PATH; the caller frees. */
+static char *
+readiness_which(const char *program)
+{
+    const char *path = getenv("PATH");
+    CLEANUP_FREE char *dirs = xstrdup(path == NULL ? "/usr/bin:/bin" : path);
+    char *save = NULL;
+
+    for (char *dir = strtok_r(dirs, ":", &save); dir != NULL;
+         dir = strtok_r(NULL, ":", &save)) {
+        char *file = xasprintf("%s/%s", dir, program);
+
+        if (access(file, X_OK) == 0)
+            return file;
+        free(file);
+    }
+    return NULL;
+}
+
+static void
+readiness_fail(struct readiness_result *ret, const char *found, const char *fix)
+{
+    ret->ok = false;
+    snprintf(ret->found, sizeof(ret->found), "%s", found);
+    snprintf(ret->fix, sizeof(ret->fix), "%s", fix);
+}
+
+static void
+readiness_ok(struct readiness_result *ret, const char *found)
+{
+    ret->ok = true;
+    snprintf(ret->found, sizeof(ret->found), "%s", found);
+    ret->fix[0] = '\0';
+}
+
+static void
+readiness_qemu(struct readiness_result *ret)
+{
+    CLEANUP_FREE char *file = readiness_which("qemu-system-x86_64");
+
+    if (file == NULL)
+        readiness_fail(ret, "no qemu-system-x86_64 in PATH",
+                       "apt-get install qemu-system-x86");
+    else
+        readiness_ok(ret, file);
+}
+
+static void
+readiness_image(struct readiness_result *ret)
+{
+    struct error err = {0};
+    CLEANUP_FREE char *dir = NULL;
+
+    if (image_path(&dir, &err) < 0)
+        readiness_fail(ret, err.text, "ordeal image build");
+    else
+        readiness_ok(ret, dir);
+}
+
+static void
+readiness_replica(struct readiness_result *ret)
+{
+    CLEANUP_FREE char *file = paths_program("ordeal-replica");
+
+    if (access(file, X_OK) < 0)
+        readiness_fail(ret, "no ordeal-replica beside ordeal",
+                       "./bootstrap build");
+    else
+        readiness_ok(ret, file);
+}
+
+static void
+readiness_output(struct readiness_result *ret)
+{
+    const char *dir = output_directory(NULL);
+    struct error err = {0};
+    struct statvfs fs;
+    char text[320];
+
+    if (dir_make(dir, 0755, &err) < 0) {
+        readiness_fail(ret, err.text, "choose another place: --output DIR");
+        return;
+    }
+    if (access(dir, W_OK) < 0 || statvfs(dir, &fs) < 0) {
+        snprintf(text, sizeof(text), "%s: cannot write there", dir);
+        readiness_fail(ret, text, "choose another place: --output DIR");
+        return;
+    }
+    snprintf(text, sizeof(text), "%s: %" PRIu64 " MiB free", dir,
+             (uint64_t)fs.f_bavail * fs.f_frsize >> 20);
+    if ((uint64_t)fs.f_bavail * fs.f_frsize >> 20 < READINESS_FREE_MIB)
+        readiness_fail(ret, text, "free some disk space, or --output DIR");
+    else
+        readiness_ok(ret, text);
+}
+
+static void
+readiness_accelerator(struct readiness_result *ret)
+{
+    char reason[256] = "";
+    enum accelerator found = provider_probe_accelerator(reason, sizeof(reason));
+    char text[320];
+
+    if (found == ACCELERATOR_KVM)
+        readiness_ok(ret, "KVM (a guest ran)");
+    else {
+        snprintf(text, sizeof(text), "TCG, emulation: works, slower (KVM: %s)",
+                 reason);
+        readiness_ok(ret, text);
+    }
+}
+
+/* Everything together: one machine, reached and asked. */
+static void
+readiness_boot(struct readiness_result *ret)
+{
+    const char *const argv[] = {"/bin/true", NULL};
+    struct error err = {0};
+    struct site site = {0};
+    struct clock *clock = clock_monotonic();
+    CLEANUP_FREE char *id =
+        xasprintf("doctor-%04x", (unsigned)(rng_fresh_seed() & 0xffff));
+    CLEANUP_FREE char *dir = NULL;
+    struct site_options options = {
+        .provider = provider_find("libvirt"),
+        .system = system_find("replica"),
+        .run_id = id,
+        .node_count = 1,
+        .memory_mib = 192,
+        .vcpus = 1,
+        .data_disk_mib = 64,
+    };
+    int64_t started = clock_now_ns(clock);
+    char text[128];
+
+    if (image_path(&dir, &err) < 0) {
+        readiness_fail(ret, err.text, "ordeal image build");
+        return;
+    }
+    options.image_dir = dir;
+    if (site_open(&site, &options, clock, &err) < 0 ||
+        remote_run(&site.remotes[0], argv, &err) < 0) {
+        readiness_fail(ret, err.text,
+                       "ordeal --debug all doctor shows each step");
+    } else {
+        snprintf(text, sizeof(text),
+                 "a machine booted and answered over SSH in %.1f s",
+                 (double)(clock_now_ns(clock) - started) / (double)NS_PER_S);
+        readiness_ok(ret, text);
+    }
+    site_close(&site);
+}
+
+const struct readiness_check readiness_checks[] = {
+    {"qemu", true, readiness_qemu},
+    {"guest image", true, readiness_image},
+    {"replica", true, readiness_replica},
+    {"output", true, readiness_output},
+    {"accelerator", false, readiness_accelerator},
+    {"boot", false, readiness_boot},
+    {NULL, false, NULL},
+};
+
+int
+readiness_quick(struct error *err)
+{
+    for (const struct readiness_check *c = readiness_checks; c->name != NULL;
+         c++) {
+        struct readiness_result result = {0};
+
+        if (!c->quick)
+            continue;
+        c->check(&result);
+        if (!result.ok)
+            return error_set(err, ERROR_ENVIRONMENT, "%s: %s: %s", c->name,
+                             result.found, result.fix);
+    }
+    return 0;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A driver died (SIGKILL, out of memory): its machines run on, its faults are
+ * still in force, its bundle has no manifest.  Two lists are worked off: the
+ * bundles whose status says 'running' while their process is gone (heal by the
+ * undo journal, collect), then the runtime directories whose owner is gone
+ * (end the machines, remove).  What fails is said and does not stop the rest.
+ */
+#include "config.h"
+
+#include <dirent.h>
+#include <glob.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "artifacts/bundle.h"
+#include "harness/base/arena.h"
+#include "harness/base/file.h"
+#include "harness/base/log.h"
+#include "harness/base/process.h"
+#include "harness/deploy.h"
+#include "harness/provider/cluster.h"
+#include "harness/provider/runtime-dir.h"
+#include "harness/run.h"
+#include "nemesis/nemesis.h"
+
+#define RECOVER_OPEN_TIMEOUT_NS (5 * NS_PER_S)
+#define RECOVER_STATUS_BYTES_MAX 65536
+
+struct recover_run {
+    char *dir; /* bundle */
+    json_t *status;
+    struct cluster_file file;
+    struct remote remotes[NODE_COUNT_MAX];
+};
+
+/* The status of a bundle whose driver died, or NULL.  New reference. */
+static json_t *
+recover_dead_status(const char *path)
+{
+    json_t *status = json_load_file(path, 0, NULL);
+    const char *state = json_string_value(json_object_get(status, "state"));
+    int pid = (int)json_integer_value(json_object_get(status, "pid"));
+    uint64_t then =
+        (uint64_t)json_integer_value(json_object_get(status, "start_ticks"));
+    uint64_t now = 0;
+    bool alive = pid > 0 && process_start_ticks(pid, &now) && now == then;
+
+    if (state != NULL && strcmp(state, "running") == 0 && !alive)
+        return status;
+    json_decref(status);
+    return NULL;
+}
+
+/* Heals and collects over the nodes that still answer. */
+static void
+recover_nodes(struct recover_run *run)
+{
+    struct cluster *cluster = &run->file.cluster;
+    const char *name =
+        json_string_value(json_object_get(run->status, "system"));
+    const struct system_ops *system = name == NULL ? NULL : system_find(name);
+    struct fault_world world = {.cluster = cluster,
+                                .system = system,
+                                .remotes = run->remotes,
+                                .clock = clock_monotonic()};
+    CLEANUP_FREE char *journal = xasprintf("%s/undo.journal", run->dir);
+    CLEANUP_FREE char *nodes = xasprintf("%s/nodes", run->dir);
+    struct error err = {0};
+    unsigned undone = 0;
+
+    if (system == NULL)
+        return;
+    for (unsigned i = 0; i < cluster->node_count; i++) {
+        remote_init(&run->remotes[i], &remote_ssh_ops, &cluster->nodes[i].ssh,
+                    world.clock);
+        if (remote_open(&run->remotes[i],
+                        clock_now_ns(world.clock) + RECOVER_OPEN_TIMEOUT_NS,
+                        &err) < 0)
+            log_warning("recover", "%s, continuing", err.text);
+    }
+    if (nemesis_recover(journal, &world, &undone, &err) < 0)
+        log_warning("recover", "%s, continuing", err.text);
+    else
+        log_info("recover", "%u faults undone", undone);
+    if (dir_make(nodes, 0755, &err) == 0)
+        deploy_collect(cluster, system, run->remotes, nodes);
+    for (unsigned i = 0; i < cluster->node_count; i++)
+        remote_close(&run->remotes[i]);
+}
+
+static void
+recover_mark(struct recover_run *run)
+{
+    struct error err = {0};
+    struct bundle *bundle = bundle_open(run->dir, &err);
+
+    json_object_set_new(run->status, "state", json_string("recovered"));
+    if (bundle == NULL || bundle_set_status(bundle, run->status, &err) < 0)
+        log_warning("recover", "%s, continuing", err.text);
+    bundle_free(bundle);
+}
+
+static void
+recover_bundle(const char *status_path, json_t *status)
+{
+    struct recover_run run = {.status = status};
+    const char *runtime =
+        json_string_value(json_object_get(status, "runtime_dir"));
+    struct error err = {0};
+
+    run.dir = xstrdup(status_path);
+    *strrchr(run.dir, '/') = '\0';
+    log_info("recover", "%s: its driver died in phase '%s'", run.dir,
+             json_string_value(json_object_get(status, "phase")));
+    if (runtime != NULL && runtime[0] != '\0' && path_exists(runtime)) {
+        if (cluster_load(runtime, &run.file, &err) < 0)
+            log_warning("recover", "%s, continuing", err.text);
+        else
+            recover_nodes(&run);
+        cluster_release(&run.file.cluster);
+    }
+    recover_mark(&run);
+    free(run.dir);
+}
+
+static unsigned
+recover_bundles(const char *output)
+{
+    CLEANUP_FREE char *pattern = xasprintf("%s/*/*/status.json", output);
+    unsigned count = 0;
+    glob_t found;
+
+    if (glob(pattern, 0, NULL, &found) != 0)
+        return 0;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        json_t *status = recover_dead_status(found.gl_pathv[i]);
+
+        if (status == NULL)
+            continue;
+        recover_bundle(found.gl_pathv[i], status);
+        json_decref(status);
+        count++;
+    }
+    globfree(&found);
+    return count;
+}
+
+/* Ends what is left in one runtime directory. */
+static int
+recover_runtime_dir(const char *dir, struct error *err)
+{
+    struct cluster_file file = {0};
+    const struct provider_ops *ops = NULL;
+    struct error load_err = {0};
+
+    if (cluster_load(dir, &file, &load_err) == 0)
+        ops = provider_find(file.provider);
+    cluster_release(&file.cluster);
+    if (ops == NULL)
+        ops = provider_find("libvirt");
+    return ops->recover(dir, err);
+}
+
+int
+run_recover(const char *output, unsigned *ret_count, struct error *err)
+{
+    char(*dirs)[RUNTIME_DIR_SIZE] =
+        xcalloc(RUNTIME_DIR_COUNT_MAX, RUNTIME_DIR_SIZE);
+    size_t dir_count;
+    int result = 0;
+
+    *ret_count = recover_bundles(output);
+    dir_count = runtime_dir_list(dirs, RUNTIME_DIR_COUNT_MAX);
+    for (size_t i = 0; i < dir_count; i++) {
+        struct error one = {0};
+        int pid;
+
+        if (runtime_dir_owner(dirs[i], &pid))
+            continue;
+        log_info("recover", "%s: ending what is left", dirs[i]);
+        if (recover_runtime_dir(dirs[i], &one) < 0) {
+            log_error("recover", "%s", one.text);
+            *err = one;
+            result = -1;
+        }
+        ++*ret_count;
+    }
+    free(dirs);
+    return result;
+}

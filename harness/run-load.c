@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The phases in which clients are at work: the load beside the nemesis, then
+ * heal with proof, then the sweeps around the resolver.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "harness/base/log.h"
+#include "harness/deploy.h"
+#include "harness/run-internal.h"
+
+#define RUN_SETUP_TIMEOUT_NS (30 * NS_PER_S)
+#define RUN_POLL_NS (100 * NS_PER_MS)
+/* How long after proven heals the system may take to serve again. */
+#define RUN_AVAILABLE_TIMEOUT_NS (45 * NS_PER_S)
+#define RUN_HEAL_TIMEOUT_NS (60 * NS_PER_S)
+#define RUN_SWEEP_TIMEOUT_NS (60 * NS_PER_S)
+#define RUN_RESOLVE_TIMEOUT_NS (60 * NS_PER_S)
+
+static int
+run_make_load(struct run *r, struct error *err)
+{
+    struct load_options options = {
+        .system = r->system,
+        .cluster = &r->site.cluster,
+        .workload = r->workload,
+        .history = r->history,
+        .clock = r->clock,
+        .seed = r->seed,
+        .client_count = (unsigned)r->scenario->client_count,
+        .rate = r->scenario->rate,
+    };
+    struct load *load = load_new(&options, err);
+
+    if (load == NULL)
+        return -1;
+    pthread_mutex_lock(&r->lock);
+    r->load = load;
+    pthread_mutex_unlock(&r->lock);
+    return 0;
+}
+
+/* Each node answers (deploy saw to that); one real write and fenced read. */
+int
+run_phase_verify(struct run *r, struct error *err)
+{
+    struct load_sweep_result sweep = {0};
+    int64_t deadline = clock_now_ns(r->clock) + RUN_SETUP_TIMEOUT_NS;
+
+    if (run_make_load(r, err) < 0 || load_setup(r->load, deadline, err) < 0 ||
+        load_sweep(r->load, deadline, &sweep, err) < 0)
+        return -1;
+    if (sweep.read == 0 || sweep.missed > 0)
+        return error_set(err, ERROR_ENVIRONMENT,
+                         "%" PRIu64 " of the objects just made do not answer "
+                         "a read through the primary",
+                         sweep.missed);
+    return 0;
+}
+
+static int
+run_start_nemesis(struct run *r, struct error *err)
+{
+    struct nemesis_options options = {.world = &r->world,
+                                      .plan = &r->plan,
+                                      .journal = r->journal,
+                                      .history = r->history};
+    struct nemesis *nemesis;
+    CLEANUP_FREE char *path = bundle_path(r->bundle, BUNDLE_FAULTS, err);
+
+    r->world = (struct fault_world){.cluster = &r->site.cluster,
+                                    .system = r->system,
+                                    .remotes = r->nemesis_remotes,
+                                    .clock = r->clock};
+    if (path == NULL || nemesis_check(&r->world, &r->plan, err) < 0)
+        return -1;
+    r->faults_file = fopen(path, "ae");
+    if (r->faults_file == NULL)
+        return error_errno(err, ERROR_ENVIRONMENT, errno, "%s", path);
+    options.faults = r->faults_file;
+    nemesis = nemesis_new(&options);
+    pthread_mutex_lock(&r->lock);
+    r->nemesis = nemesis;
+    pthread_mutex_unlock(&r->lock);
+    return nemesis_start(nemesis, err);
+}
+
+int
+run_phase_load(struct run *r, struct error *err)
+{
+    int64_t deadline = clock_now_ns(r->clock) + r->window_ns;
+
+    pthread_mutex_lock(&r->lock);
+    r->phase_deadline_ns = deadline;
+    pthread_mutex_unlock(&r->lock);
+    if (r->plan.entry_count > 0 && run_start_nemesis(r, err) < 0)
+        return -1;
+    if (load_start(r->load, deadline, err) < 0)
+        return -1;
+    while (clock_now_ns(r->clock) < deadline && run_signals() == 0)
+        clock_sleep_ns(r->clock, RUN_POLL_NS);
+    if (run_signals() > 0) {
+        run_mark(r, STATUS_INSUFFICIENT,
+                 "interrupted by a signal: the window was cut short");
+        load_cancel(r->load);
+    }
+    return load_join(r->load, err);
+}
+
+/* An answer to "does it serve again", in the shape of a checker's result. */
+static void
+run_judge_availability(struct run *r)
+{
+    struct error err = {0};
+    unsigned primary = 0;
+    int64_t started = clock_now_ns(r->clock);
+    bool serves =
+        deploy_wait_ready(&r->site.cluster, r->system, r->clock,
+                          RUN_AVAILABLE_TIMEOUT_NS, &primary, &err) == 0;
+    double seconds =
+        (double)(clock_now_ns(r->clock) - started) / (double)NS_PER_S;
+
+    if (serves)
+        log_info("run", "healed; %s is primary after %.1f s",
+                 r->site.cluster.nodes[primary].name, seconds);
+    r->availability = json_pack(
+        "{s:s, s:s, s:s, s:i, s:f}", "checker", "availability", "verdict",
+        serves ? "valid" : "invalid", "reason", serves ? "" : err.text, "count",
+        serves ? 0 : 1, "recovery_seconds", seconds);
+    if (serves)
+        return;
+    json_object_set_new(
+        r->availability, "witness",
+        json_pack("{s:s, s:[]}", "text",
+                  "every fault was healed, with proof, and yet the system "
+                  "does not serve",
+                  "events"));
+    run_mark(r, STATUS_VIOLATION, "availability: %s", err.text);
+}
+
+int
+run_phase_heal(struct run *r, struct error *err)
+{
+    int64_t deadline = clock_now_ns(r->clock) + RUN_HEAL_TIMEOUT_NS;
+    struct error heal_err = {0};
+
+    if (!r->site.cluster_made || r->load == NULL)
+        return 0;
+    if (r->nemesis != NULL) {
+        int healed;
+
+        nemesis_stop(r->nemesis);
+        healed = nemesis_heal_all(r->nemesis, deadline, &heal_err);
+        nemesis_summary(r->nemesis, &r->faults);
+        if (r->faults.record_failed || r->faults.journal_failed)
+            run_mark(r, STATUS_INFRA, "faults could not be recorded");
+        if (healed < 0) {
+            run_mark(r, STATUS_DIRTY, "%s", heal_err.text);
+            return 0;
+        }
+    }
+    run_judge_availability(r);
+    return 0;
+}
+
+/* Clients can ask only when the system serves. */
+static bool
+run_serves(const struct run *r)
+{
+    const json_t *verdict = json_object_get(r->availability, "verdict");
+
+    return r->load != NULL && json_is_string(verdict) &&
+           json_string_value(verdict)[0] == 'v';
+}
+
+static int
+run_sweep(struct run *r, struct load_sweep_result *ret, struct error *err)
+{
+    if (!run_serves(r))
+        return 0;
+    return load_sweep(r->load, clock_now_ns(r->clock) + RUN_SWEEP_TIMEOUT_NS,
+                      ret, err);
+}
+
+int
+run_phase_sweep(struct run *r, struct error *err)
+{
+    return run_sweep(r, &r->sweeps[0], err);
+}
+
+int
+run_phase_resolve(struct run *r, struct error *err)
+{
+    if (!run_serves(r))
+        return 0;
+    return load_resolve(r->load,
+                        clock_now_ns(r->clock) + RUN_RESOLVE_TIMEOUT_NS,
+                        &r->resolved, err);
+}
+
+int
+run_phase_sweep_again(struct run *r, struct error *err)
+{
+    if (run_sweep(r, &r->sweeps[1], err) < 0)
+        return -1;
+    r->swept = run_serves(r) && r->sweeps[0].read > 0 &&
+               r->sweeps[0].missed + r->sweeps[1].missed == 0;
+    return 0;
+}
