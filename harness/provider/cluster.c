@@ -80,9 +80,10 @@ cluster_get_string(const json_t *object, const char *key, const char **ret)
 static bool
 cluster_get_port(const json_t *object, const char *key, uint16_t *ret)
 {
-    json_int_t port = json_integer_value(json_object_get(object, key));
+    const json_t *member = json_object_get(object, key);
+    json_int_t port = json_integer_value(member);
 
-    if (port < 0 || port > UINT16_MAX)
+    if (!json_is_integer(member) || port < 0 || port > UINT16_MAX)
         return false;
     *ret = (uint16_t)port;
     return true;

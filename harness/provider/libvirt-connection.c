@@ -221,10 +221,12 @@ embedded_prepare(struct error *err)
             return -1;
         return embedded_write_config(embedded.root, err);
     }
+    if (runtime_dir_adopt(embedded.root, "libvirt", err) < 0)
+        return -1;
     for (unsigned i = 0; i < embedded.directory_count; i++)
         if (dir_make(embedded.directories[i], 0700, err) < 0)
             return -1;
-    return runtime_dir_adopt(embedded.root, "libvirt", err);
+    return 0;
 }
 
 static void
@@ -235,7 +237,7 @@ embedded_leave(void)
     assert(embedded.users > 0);
     if (--embedded.users > 0)
         return;
-    if (embedded.root[0] != '\0' && dir_remove(embedded.root, &err) < 0)
+    if (embedded.root[0] != '\0' && runtime_dir_remove(embedded.root, &err) < 0)
         log_warning("libvirt", "%s, continuing", err.text);
     if (embedded.directory_count == 0)
         embedded.root[0] = '\0'; /* libvirt never started: not tied to it */

@@ -414,7 +414,8 @@ libvirt_destroy(struct provider *p, struct error *err)
     switch_free(TAKE(l->fabric));
     for (unsigned i = 0; i < NODE_COUNT_MAX; i++)
         libvirt_release_node(&l->nodes[i]);
-    if (dir_remove(l->cluster.runtime_dir, rc == 0 ? &first : &next) < 0)
+    if (runtime_dir_remove(l->cluster.runtime_dir, rc == 0 ? &first : &next) <
+        0)
         rc = -1;
     ssh_key_release(&l->key);
     free(TAKE(l->key_path));
@@ -506,7 +507,7 @@ libvirt_recover_dir(const char *dir, struct error *err)
         return -1;
     if (count > 0)
         log_info("provider", "ended %d virtual machines of '%s'", count, dir);
-    return dir_remove(dir, err);
+    return runtime_dir_remove(dir, err);
 }
 
 /*

@@ -95,7 +95,7 @@ local_destroy(struct provider *p, struct error *err)
     if (orphans_end(ORPHANS_BY_ENVIRONMENT, l->cluster.runtime_dir, deadline_ns,
                     err) < 0)
         return -1;
-    return dir_remove(l->cluster.runtime_dir, err);
+    return runtime_dir_remove(l->cluster.runtime_dir, err);
 }
 
 static int
@@ -173,7 +173,7 @@ local_recover(const char *runtime_dir, struct error *err)
                          runtime_dir, pid);
     if (orphans_end(ORPHANS_BY_ENVIRONMENT, runtime_dir, deadline_ns, err) < 0)
         return -1;
-    return dir_remove(runtime_dir, err);
+    return runtime_dir_remove(runtime_dir, err);
 }
 
 const struct provider_ops provider_local_ops = {

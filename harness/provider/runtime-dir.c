@@ -109,7 +109,9 @@ runtime_dir_create(const char *run_id, char ret[static RUNTIME_DIR_SIZE],
             return error_errno(err, ERROR_ENVIRONMENT, errno, "getrandom");
         snprintf(path, sizeof(path), "%s/%08x", base, id);
         if (mkdir(path, 0700) < 0) {
-            if (errno == EEXIST)
+            /* another process took the name, or removed an empty base */
+            if (errno == EEXIST ||
+                (errno == ENOENT && runtime_dir_base(base, &ignored) == 0))
                 continue;
             return error_errno(err, ERROR_ENVIRONMENT, errno, "mkdir '%s'",
                                path);
@@ -127,9 +129,28 @@ runtime_dir_create(const char *run_id, char ret[static RUNTIME_DIR_SIZE],
 int
 runtime_dir_adopt(const char *path, const char *run_id, struct error *err)
 {
-    if (runtime_dir_base(path, err) < 0)
+    char base[RUNTIME_BASE_MAX];
+
+    if (runtime_dir_find_base(base, err) < 0 || runtime_dir_base(path, err) < 0)
         return -1;
     return runtime_dir_mark(path, run_id, err);
+}
+
+int
+runtime_dir_remove(const char *path, struct error *err)
+{
+    char base[RUNTIME_DIR_SIZE];
+    char *slash;
+
+    if (dir_remove(path, err) < 0)
+        return -1;
+    snprintf(base, sizeof(base), "%s", path);
+    slash = strrchr(base, '/');
+    if (slash != NULL && slash != base) {
+        *slash = '\0';
+        rmdir(base); /* fails, rightly, while others are below it */
+    }
+    return 0;
 }
 
 static size_t

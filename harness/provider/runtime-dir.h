@@ -28,6 +28,9 @@ int runtime_dir_create(const char *run_id, char ret[static RUNTIME_DIR_SIZE],
 /* The same with a name that was ours before; it may exist. */
 int runtime_dir_adopt(const char *path, const char *run_id, struct error *err);
 
+/* Removes it, and the directory above when that is empty now. */
+int runtime_dir_remove(const char *path, struct error *err);
+
 /* All of this user's, living or left over; at most RUNTIME_DIR_COUNT_MAX. */
 size_t runtime_dir_list(char (*ret)[RUNTIME_DIR_SIZE], size_t max);
 

@@ -91,6 +91,9 @@ test_analyzer_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-checkers
 test_checkers_SOURCES = %D%/test-checkers.c tests/lib/table-builder.h
 test_checkers_LDADD = $(ORDEAL_ANALYZER_LIBS)
+UNIT_TESTS += test-provider
+test_provider_SOURCES = %D%/test-provider.c
+test_provider_LDADD = $(ORDEAL_PROVIDER_LIBS)
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
