@@ -123,7 +123,6 @@ struct vsr {
     uint64_t lead_view_min; /* does not lead a view below */
     uint64_t commit, applied;
     uint64_t leader_commit; /* as the primary says */
-    uint64_t join_commit;   /* leader_commit when it joined the view */
     uint64_t matched; /* backup: identical to the primary's log up to here */
     bool suspecting;
 

@@ -186,8 +186,6 @@ vsr_write_metadata(struct vsr *v)
     m->replica = v->config.replica;
     m->replica_count = v->config.replica_count;
     m->view = v->view;
-    if (MUTATED(v, VSR_MUTATION_FORGET_VIEW) && m->view > 0)
-        m->view--;
     m->last_normal_view = vsr_view_at(v, v->synced);
     /* What others have made durable for us may not be here yet. */
     uint64_t commit = lesser(v->commit, v->synced);
@@ -197,6 +195,8 @@ vsr_write_metadata(struct vsr *v)
     struct vsr_action *a = vsr_action(v, VSR_ACTION_METADATA);
     a->seq = v->metadata_seq = ++v->seq;
     a->metadata = *m;
+    if (MUTATED(v, VSR_MUTATION_FORGET_VIEW) && m->view > 0)
+        a->metadata.view--;
     v->metadata_writing = true;
     v->metadata_ns = v->now_ns + v->config.metadata_interval_ns;
 }

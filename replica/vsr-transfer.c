@@ -81,10 +81,17 @@ vsr_transfer_tick(struct vsr *v)
 
 /* ---- serving ------------------------------------------------------------ */
 
+/* The log of a view is its primary's; before the view is open, what a voter has
+ * is for the primary to be alone.  A primary that restarted in its view is not
+ * its primary any more: it may have lost the unsynced end of that log. */
 static bool
-may_serve(const struct vsr *v)
+may_serve(const struct vsr *v, const struct vsr_message *m)
 {
-    return v->status != STATUS_RECOVERING && !v->installing;
+    if (v->installing || v->status == STATUS_RECOVERING)
+        return false;
+    return vsr_is_primary(v) || MUTATED(v, VSR_MUTATION_SERVE_UNOPENED) ||
+           (v->status == STATUS_VIEW_CHANGE &&
+            m->from == vsr_primary_of(v, v->view));
 }
 
 static void
@@ -97,7 +104,7 @@ offer_snapshot(const struct vsr *v, struct vsr_message *answer)
 void
 vsr_on_get_entries(struct vsr *v, const struct vsr_message *m)
 {
-    if (!may_serve(v))
+    if (!may_serve(v, m))
         return;
     struct vsr_message a = vsr_message_to(v, m->from, VSR_ENTRIES);
     a.session = m->session;
@@ -124,7 +131,7 @@ vsr_on_get_entries(struct vsr *v, const struct vsr_message *m)
 void
 vsr_on_get_snapshot(struct vsr *v, const struct vsr_message *m)
 {
-    if (!may_serve(v) || v->snapshot.index == 0)
+    if (!may_serve(v, m) || v->snapshot.index == 0)
         return;
     bool current = same(m->snapshot, v->snapshot);
     struct vsr_message a =

@@ -110,6 +110,8 @@ vsr_on_start_view_change(struct vsr *v, const struct vsr_message *m)
 {
     v->peers[m->from].suspects = true;
     v->peers[m->from].suspects_ns = v->now_ns;
+    if (m->from == vsr_primary_of(v, v->view))
+        v->suspecting = true; /* it has resigned */
     check_suspicion(v);
 }
 

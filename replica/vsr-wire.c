@@ -306,8 +306,10 @@ vsr_mutation_name(unsigned mutation)
         [VSR_MUTATION_READ_UNCONFIRMED] = "read-unconfirmed",
         [VSR_MUTATION_READ_BEFORE_NOOP] = "read-before-noop",
         [VSR_MUTATION_OLD_ROUND] = "old-round",
+        [VSR_MUTATION_READY_EARLY] = "ready-early",
         [VSR_MUTATION_VOTE_UNRECOVERED] = "vote-unrecovered",
         [VSR_MUTATION_STALE_TRANSFER] = "stale-transfer",
+        [VSR_MUTATION_SERVE_UNOPENED] = "serve-unopened",
         [VSR_MUTATION_COUNT_OLD_LIFE] = "count-old-life",
     };
     return NAME_OF(names, mutation);

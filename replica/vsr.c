@@ -342,7 +342,6 @@ vsr_become_primary(struct vsr *v)
     v->noop_index = v->op;
     v->round = v->round_confirmed = 0;
     v->suspecting = false;
-    v->join_commit = v->leader_commit = v->noop_index;
     for (unsigned i = 0; i < v->config.replica_count; i++) {
         v->peers[i].match = v->peers[i].round = 0;
         v->peers[i].heard_ns = v->now_ns;
@@ -394,7 +393,6 @@ vsr_become_backup(struct vsr *v)
     /* What is committed is the same in every later view. */
     v->matched = v->commit;
     v->leader_commit = 0;
-    v->join_commit = UINT64_MAX;
     v->round_echoed = 0;
 }
 
@@ -492,8 +490,6 @@ on_prepare(struct vsr *v, const struct vsr_message *m)
         return;
     if (v->status == STATUS_VIEW_CHANGE)
         vsr_become_backup(v);
-    if (v->join_commit == UINT64_MAX)
-        v->join_commit = m->commit;
     if (m->commit > v->leader_commit)
         v->leader_commit = m->commit;
     bool new_round = m->round > v->round_echoed;
@@ -507,10 +503,10 @@ on_prepare(struct vsr *v, const struct vsr_message *m)
         if (v->transfer.kind == TRANSFER_ENTRIES &&
             v->matched >= v->transfer.prev.index && v->matched == v->op)
             vsr_transfer_stop(v);
-        follow_commit(v);
     } else if (v->transfer.kind == TRANSFER_NONE) {
         vsr_transfer_start(v, m->from, v->op);
     }
+    follow_commit(v);
     /* New entries are acknowledged by their sync. */
     if (new_round || v->matched == matched || v->matched <= v->synced)
         vsr_acknowledge(v, m->view);
@@ -636,7 +632,8 @@ on_tick(struct vsr *v)
 {
     if (vsr_is_primary(v)) {
         check_majority(v);
-        if (v->now_ns >= v->beat_ns)
+        /* Without a majority it resigns: the backups may elect another. */
+        if (v->now_ns >= v->beat_ns && !v->suspecting)
             vsr_heartbeat(v);
     }
     vsr_view_tick(v);
@@ -926,6 +923,14 @@ vsr_start(struct vsr *v, const struct vsr_metadata *metadata_or_null,
     return 0;
 }
 
+/* Everything committed before its view lies below the no-op that opened it. */
+static bool
+knows_commit(const struct vsr *v)
+{
+    return vsr_view_at(v, v->applied) == v->view ||
+           MUTATED(v, VSR_MUTATION_READY_EARLY);
+}
+
 static enum vsr_role
 role(const struct vsr *v)
 {
@@ -946,7 +951,7 @@ vsr_status(const struct vsr *v, struct vsr_status *ret)
     ret->view = v->view;
     ret->last_normal_view = vsr_view_at(v, v->op);
     ret->primary = normal ? vsr_primary_of(v, v->view) : -1;
-    ret->ready = normal && v->applied >= v->join_commit &&
+    ret->ready = normal && knows_commit(v) &&
                  (!vsr_is_primary(v) || (serving(v) && !v->suspecting));
     ret->op = v->op;
     ret->synced = v->synced;

@@ -348,8 +348,11 @@ enum vsr_mutation {
     VSR_MUTATION_READ_UNCONFIRMED, /* rule 8 */
     VSR_MUTATION_READ_BEFORE_NOOP, /* rule 8: commit position not known */
     VSR_MUTATION_OLD_ROUND,        /* rule 8: a round from before the read */
+    VSR_MUTATION_READY_EARLY,      /* rule 8: says ready at once */
     VSR_MUTATION_VOTE_UNRECOVERED, /* rule 11: votes on what it forgot */
     VSR_MUTATION_STALE_TRANSFER,   /* rule 13: takes any session's pieces */
+    VSR_MUTATION_SERVE_UNOPENED,   /* rule 13: hands out a log that is not its
+                                      view's */
     VSR_MUTATION_COUNT_OLD_LIFE,   /* rule 11: a vote of a lost disk counts */
     VSR_MUTATION_COUNT,
 };
@@ -434,9 +437,9 @@ struct vsr_status {
     uint64_t view, last_normal_view;
     /* Replica number of the primary of the view, -1 while none is known. */
     int primary;
-    /* NORMAL, and has applied what was committed when it joined its view: a
-     * 'claim=any' read may be answered.  On the primary: REQUEST and READ are
-     * accepted (its no-op is committed and a majority follows it). */
+    /* NORMAL, and has applied an entry of its view, so everything committed
+     * before it: a 'claim=any' read may be answered.  On the primary: REQUEST
+     * and READ are accepted (and a majority follows it). */
     bool ready;
     uint64_t op, synced, commit, applied;
     uint64_t snapshot; /* index of the newest own snapshot, 0 none */

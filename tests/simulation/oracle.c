@@ -234,6 +234,21 @@ check_new_primary(struct sim *s, unsigned i)
     }
 }
 
+static void
+check_ready(struct sim *s, unsigned i)
+{
+    const struct vsr_status *now = &s->nodes[i].status;
+    const struct oracle *o = &s->oracle;
+    uint64_t k = o->last;
+    while (k > now->applied && o->entries[k].known_view >= now->view)
+        k--;
+    if (k > now->applied)
+        sim_violation(s, 8,
+                      "n%u is ready in view %llu at %llu, before it "
+                      "%llu was committed",
+                      i, (ull)now->view, (ull)now->applied, (ull)k);
+}
+
 void
 oracle_stepped(struct sim *s, unsigned i, const struct vsr_status *before)
 {
@@ -255,6 +270,8 @@ oracle_stepped(struct sim *s, unsigned i, const struct vsr_status *before)
     }
     if (now->commit > s->oracle.commit_max)
         s->oracle.commit_max = now->commit;
+    if (now->ready && (!before->ready || before->view != now->view))
+        check_ready(s, i);
     if (now->commit < before->commit)
         sim_violation(s, 1, "n%u takes commit back to %llu", i,
                       (ull)now->commit);

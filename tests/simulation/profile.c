@@ -47,11 +47,20 @@ focus(struct profile *p, struct rng *r, unsigned mutation)
         p->crash_ns = 90 * MS;
         p->disk_ns = 10 * MS;
         break;
-    case VSR_MUTATION_VOTE_UNRECOVERED:
     case VSR_MUTATION_COUNT_OLD_LIFE:
-        p->crash_ns = 150 * MS;
-        p->wipe = 0.6;
-        p->late = 0.05;
+        p->nodes = p->config.replica_count = 3;
+        p->crash_ns = p->pause_ns = 0;
+        p->corrupt = p->chop = p->sync_failure = 0;
+        p->drop = 0.3;
+        p->wipe = 1;
+        p->vote_crash = 0.5;
+        break;
+    case VSR_MUTATION_OLD_ROUND:
+        p->nodes = p->config.replica_count = 3;
+        p->crash_ns = p->pause_ns = 0;
+        p->late = 0.4;
+        p->drop = 0;
+        p->partition_ns = 100 * MS;
         break;
     case VSR_MUTATION_STALE_TRANSFER:
         p->late = 0.05;
@@ -102,6 +111,9 @@ profile_draw(struct profile *p, uint64_t seed, unsigned mutation)
     p->chop = sometimes(&r, 0.3, 0.3);
     p->bad_chunk = sometimes(&r, 0.3, 0.1);
     p->large_payload = sometimes(&r, 0.1, 0.05);
+    p->vote_crash = sometimes(&r, 0.2, 0.3);
+    p->deaf = rng_chance(&r, 0.1);
+    p->mute = !p->deaf && rng_chance(&r, 0.1);
     draw_config(p, &r, mutation);
     focus(p, &r, mutation);
 }

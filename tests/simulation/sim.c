@@ -37,6 +37,7 @@ enum event_type {
     EV_REPLY,
     EV_CLIENT,
     EV_CRASH,
+    EV_CRASH_VOTER,
     EV_RESTART,
     EV_PARTITION,
     EV_MEND,
@@ -144,10 +145,25 @@ spread(struct rng *r, uint64_t mean)
 
 /* ---- network ------------------------------------------------------------ */
 
+/* Crashes a voter at once; what it said arrives in its next life. */
+static bool
+crash_after_vote(struct sim *s, const struct vsr_message *m)
+{
+    if (s->healed || m->type != VSR_DO_VIEW_CHANGE ||
+        !rng_chance(&s->rng_fault, s->profile.vote_crash))
+        return false;
+    push(s, (struct sim_event){.type = EV_CRASH_VOTER,
+                               .node = m->from,
+                               .boot = s->nodes[m->from].boot,
+                               .time_ns = s->now_ns});
+    return true;
+}
+
 static void
 post(struct sim *s, const struct vsr_message *m, const void *data,
      size_t length)
 {
+    bool slow = crash_after_vote(s, m);
     const struct profile *p = &s->profile;
     struct rng *r = &s->rng_net;
     s->report->messages++;
@@ -161,7 +177,7 @@ post(struct sim *s, const struct vsr_message *m, const void *data,
                               .time_ns =
                                   s->now_ns + 50000 + rng_below(r, p->delay_ns),
                               .length = length};
-        if (rng_chance(r, p->late))
+        if (rng_chance(r, p->late) || slow)
             e.time_ns += rng_below(r, 1500 * MS);
         e.data = xcalloc(1, length);
         memcpy(e.data, data, length);
@@ -493,7 +509,7 @@ lose_disk(struct sim *s, unsigned i)
     struct node *n = &s->nodes[i];
     sim_say(s, (int)i, "loses its disk");
     s->report->wipes++;
-    if (n->disk.metadata.incarnation[i] > n->lost_life)
+    if (!n->must_recover) /* an announced life that never spoke is no loss */
         n->lost_life = n->disk.metadata.incarnation[i];
     disk_wipe(&n->disk);
     n->damaged = false;
@@ -784,6 +800,29 @@ on_pause(struct sim *s)
     fault_later(s, EV_PAUSE, s->profile.pause_ns);
 }
 
+/* The others must get on without a primary that nobody can answer. */
+static void
+cut_off(struct sim *s)
+{
+    unsigned last = s->profile.nodes;
+    for (unsigned i = 0; i < s->profile.nodes; i++) {
+        const struct node *n = &s->nodes[i];
+        if (n->damaged || n->must_recover)
+            return; /* needs everybody */
+        if (n->up && n->status.role == VSR_ROLE_PRIMARY)
+            last = i;
+    }
+    if (last == s->profile.nodes || !(s->profile.deaf || s->profile.mute))
+        return;
+    s->cut_off = (int)last;
+    sim_say(s, s->cut_off, "stays %s", s->profile.deaf ? "deaf" : "mute");
+    for (unsigned i = 0; i < s->profile.nodes; i++)
+        if (s->profile.deaf)
+            s->blocked[i][last] = true;
+        else
+            s->blocked[last][i] = true;
+}
+
 static void
 on_heal(struct sim *s)
 {
@@ -791,6 +830,7 @@ on_heal(struct sim *s)
     s->healed = true;
     s->last_at_heal = s->oracle.last;
     on_mend(s);
+    cut_off(s);
     p->drop = p->duplicate = p->late = p->sync_failure = p->bad_chunk = 0;
     for (unsigned i = 0; i < p->nodes; i++) {
         s->nodes[i].paused_until_ns = 0;
@@ -809,6 +849,8 @@ progressed(struct sim *s)
 {
     for (unsigned i = 0; i < s->profile.nodes; i++) {
         const struct node *n = &s->nodes[i];
+        if ((int)i == s->cut_off)
+            continue;
         if (!n->up || n->status.applied < s->last_at_heal ||
             (n->status.role != VSR_ROLE_PRIMARY &&
              n->status.role != VSR_ROLE_BACKUP))
@@ -941,6 +983,10 @@ dispatch(struct sim *s, struct sim_event *e)
     case EV_CRASH:
         on_crash(s);
         break;
+    case EV_CRASH_VOTER:
+        if (n->boot == e->boot)
+            crash_and_restart(s, e->node);
+        break;
     case EV_RESTART:
         if (!n->up && n->boot == e->boot)
             start(s, e->node);
@@ -993,7 +1039,10 @@ begin(struct sim *s)
     fault_later(s, EV_CRASH, p->crash_ns);
     fault_later(s, EV_PARTITION, p->partition_ns);
     fault_later(s, EV_PAUSE, p->pause_ns);
-    push(s, (struct sim_event){.type = EV_HEAL, .time_ns = p->fault_ns});
+    if (p->deaf || p->mute)
+        s->profile.fault_ns += 300 * MS; /* so that there is a primary */
+    push(s,
+         (struct sim_event){.type = EV_HEAL, .time_ns = s->profile.fault_ns});
 }
 
 static void
@@ -1030,6 +1079,7 @@ sim_run(uint64_t seed, unsigned mutation, bool verbose, struct sim_report *ret)
     s->seed = seed;
     s->mutation = mutation;
     s->verbose = verbose;
+    s->cut_off = -1;
     s->rng_net = rng_fork(&root, "net", 0);
     s->rng_disk = rng_fork(&root, "disk", 0);
     s->rng_fault = rng_fork(&root, "fault", 0);

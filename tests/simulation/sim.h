@@ -48,6 +48,8 @@ struct profile {
     double wipe, corrupt, chop;                /* chance at a crash */
     double bad_chunk;
     double large_payload;
+    double vote_crash; /* chance to crash after a vote, which travels slowly */
+    bool deaf, mute;   /* not healed: links to, or from, the last primary */
     struct vsr_config config; /* replica and seed are filled in per start */
 };
 
@@ -127,6 +129,7 @@ struct sim {
     struct vsr_actions actions;
     struct oracle oracle;
     uint64_t last_at_heal;
+    int cut_off; /* node that stays deaf or mute after the heal, or -1 */
     struct sim_report *report;
     uint8_t *wire; /* VSR_MESSAGE_BYTES_MAX */
     struct vsr_entry entries[VSR_MESSAGE_ENTRIES_MAX];
