@@ -606,6 +606,20 @@ reader_open_binary(struct history_reader *r, struct error *err)
     return reader_load_meta(r, err);
 }
 
+/* A bundle stands for its history. */
+static void
+reader_enter_bundle(struct history_reader *r)
+{
+    struct stat st;
+    char *inner;
+
+    if (stat(r->path, &st) < 0 || !S_ISDIR(st.st_mode))
+        return;
+    inner = xasprintf("%s/" HISTORY_FILE_NAME, r->path);
+    free(r->path);
+    r->path = inner;
+}
+
 /* Our JSONL begins with '{'; the binary form with a byte that is no text. */
 static int
 reader_open_file(struct history_reader *r, struct error *err)
@@ -613,6 +627,7 @@ reader_open_file(struct history_reader *r, struct error *err)
     struct stat st;
     char first = '\0';
 
+    reader_enter_bundle(r);
     r->fd = open(r->path, O_RDONLY | O_CLOEXEC);
     if (r->fd < 0 || fstat(r->fd, &st) < 0)
         return error_errno(err, ERROR_CONFIG, errno, "%s", r->path);

@@ -29,6 +29,7 @@
 #define HISTORY_FSYNC_INTERVAL_NS (200 * NS_PER_MS)
 #define HISTORY_BLOCK_BYTES_MAX (1u << 20)
 #define HISTORY_PROCESS_NONE UINT32_MAX
+#define HISTORY_FILE_NAME "history.ordeal" /* in a bundle */
 
 enum event_kind {
     EVENT_INVOKE = 0,  /* an attempt begins; its request leaves after this */
@@ -115,7 +116,10 @@ void history_writer_stat(struct history_writer *w, struct history_stat *ret);
 
 struct history_reader;
 
-/* Reads our binary form, or our JSONL, told apart by the first bytes. */
+/*
+ * Reads our binary form, or our JSONL, told apart by the first bytes.  A
+ * directory is taken for a bundle, whose history is read.
+ */
 struct history_reader *history_reader_open(const char *path, struct error *err);
 void history_reader_free(struct history_reader *r);
 

@@ -729,6 +729,8 @@ test_foreign_files_are_refused(void)
     CHECK(history_reader_open("no/such/file", &f.err) == NULL);
     CHECK(strstr(f.err.text, "no/such/file: No such file") != NULL);
     CHECK(history_reader_open(f.dir, &f.err) == NULL);
+    CHECK(strstr(f.err.text, "/history.ordeal: No such file") != NULL);
+    CHECK(history_reader_open("/dev/null", &f.err) == NULL);
     CHECK(strstr(f.err.text, "not a regular file") != NULL);
     put_file(f.other, "", 0);
     CHECK(history_reader_open(f.other, &f.err) == NULL);
