@@ -26,10 +26,11 @@
 
 #include "artifacts/report.h"
 #include "harness/base/error.h"
+#include "harness/base/history.h"
 
 #define BUNDLE_SCHEMA_VERSION 1
 #define BUNDLE_MANIFEST "manifest.json"
-#define BUNDLE_HISTORY "history.ordeal"
+#define BUNDLE_HISTORY HISTORY_FILE_NAME
 #define BUNDLE_EVENTS "events.jsonl" /* the machine's log */
 #define BUNDLE_FAULTS "faults.jsonl"
 #define BUNDLE_STATUS "status.json"

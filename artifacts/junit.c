@@ -72,8 +72,9 @@ static void
 junit_checker(struct junit *j, const json_t *checker)
 {
     const char *verdict = junit_text(checker, "verdict", "(no verdict)");
-    const char *reason = junit_text(checker, "reason", verdict);
     const json_t *witness = json_object_get(checker, "witness");
+    const char *reason =
+        junit_text(checker, "reason", junit_text(witness, "text", verdict));
 
     junit_case_begin(j, "checkers", junit_text(checker, "checker", "(no name)"),
                      0);

@@ -77,6 +77,11 @@ report_judge(const struct run_report *r, struct arena *a,
     size_t count = 0, i;
     json_t *checker;
 
+    /* Nobody looked: that is not a pass. */
+    if (json_array_size(r->checkers) == 0 && max > 0) {
+        reasons[count].status = STATUS_UNKNOWN;
+        reasons[count++].text = "no checker judged this run";
+    }
     json_array_foreach ((json_t *)r->checkers, i, checker) {
         if (count < max && report_judge_checker(checker, a, &reasons[count]))
             count++;

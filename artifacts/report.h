@@ -99,8 +99,9 @@ bool report_applies(const struct run_report *r, enum run_status status);
 
 /*
  * Adds to *reasons what checkers and evidence mean: invalid is violation,
- * unknown is unknown, evidence that is not ok is insufficient.  The texts live
- * in the arena.  Returns how many were written; at most 'max'.
+ * unknown is unknown, evidence that is not ok is insufficient; without any
+ * checker the run is unknown.  The texts live in the arena.  Returns how many
+ * were written; at most 'max'.
  */
 struct arena;
 size_t report_judge(const struct run_report *r, struct arena *a,

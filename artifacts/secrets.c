@@ -12,16 +12,10 @@
 
 #define SECRETS_BEGIN "-----BEGIN "
 #define SECRETS_KEY "PRIVATE KEY-----"
+#define SECRETS_OPENSSH "OPENSSH PRIVATE KEY"
 /* "ENCRYPTED", "OPENSSH", "RSA": the longest label in use has 9. */
 #define SECRETS_LABEL_MAX 24
 #define SECRETS_MATERIAL_MIN 16
-
-bool
-secrets_marker(const void *data, size_t len)
-{
-    return memmem(data, len, "-----BEGIN", 10) != NULL ||
-           memmem(data, len, "OPENSSH PRIVATE KEY", 19) != NULL;
-}
 
 /* The line's end, as it is or as JSON and C write it; NULL: none here. */
 static const char *
@@ -50,34 +44,51 @@ secrets_material(const char *p, const char *end)
     return true;
 }
 
-/* 'p' stands behind "-----BEGIN ". */
-static bool
-secrets_key_at(const char *p, const char *end)
+/* 'p' stands behind "-----BEGIN ".  What follows the armour, or NULL. */
+static const char *
+secrets_armour_end(const char *p, const char *end)
 {
     for (int i = 0; i <= SECRETS_LABEL_MAX; i++, p++) {
         if ((size_t)(end - p) < strlen(SECRETS_KEY))
-            return false;
-        if (memcmp(p, SECRETS_KEY, strlen(SECRETS_KEY)) == 0) {
-            p = secrets_line_end(p + strlen(SECRETS_KEY), end);
-            return p != NULL && secrets_material(p, end);
-        }
+            return NULL;
+        if (memcmp(p, SECRETS_KEY, strlen(SECRETS_KEY)) == 0)
+            return p + strlen(SECRETS_KEY);
         if (!isupper((unsigned char)*p) && *p != ' ')
-            return false;
+            return NULL;
     }
-    return false;
+    return NULL;
 }
 
-bool
-secrets_key(const void *data, size_t len)
+/* Whether there is armour; with 'material', armour with a key behind it. */
+static bool
+secrets_find(const void *data, size_t len, bool material)
 {
-    const char *p = data, *end = p + len;
+    const char *p = data, *end = p + len, *body;
 
     for (;;) {
         p = memmem(p, (size_t)(end - p), SECRETS_BEGIN, strlen(SECRETS_BEGIN));
         if (p == NULL)
             return false;
         p += strlen(SECRETS_BEGIN);
-        if (secrets_key_at(p, end))
+        body = secrets_armour_end(p, end);
+        if (body != NULL && !material)
+            return true;
+        if (body != NULL)
+            body = secrets_line_end(body, end);
+        if (body != NULL && secrets_material(body, end))
             return true;
     }
+}
+
+bool
+secrets_marker(const void *data, size_t len)
+{
+    return secrets_find(data, len, false) ||
+           memmem(data, len, SECRETS_OPENSSH, strlen(SECRETS_OPENSSH)) != NULL;
+}
+
+bool
+secrets_key(const void *data, size_t len)
+{
+    return secrets_find(data, len, true);
 }

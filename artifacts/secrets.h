@@ -9,7 +9,11 @@
 /* Bytes that two successive pieces of a file must share for secrets_key. */
 #define SECRETS_OVERLAP_BYTES 128
 
-/* Strict, for texts we write: any PEM armour, any word of an OpenSSH key. */
+/*
+ * Strict, for texts we write: the armour of a private key, complete or not.
+ * (A console that prints "-----BEGIN SSH HOST KEY KEYS-----" with the public
+ * keys of a guest holds no secret.)
+ */
 bool secrets_marker(const void *data, size_t len);
 
 /*

@@ -212,7 +212,10 @@ summary_checkers(const struct run_report *r, struct buf *out)
         text_markdown(out, summary_text(checker, "verdict", "(none)"));
         buf_printf(out, " | %" JSON_INTEGER_FORMAT " | ",
                    json_integer_value(json_object_get(checker, "count")));
-        text_markdown(out, summary_text(checker, "reason", ""));
+        text_markdown(
+            out, summary_text(checker, "reason",
+                              summary_text(json_object_get(checker, "witness"),
+                                           "text", "")));
         buf_puts(out, " |\n");
     }
 }

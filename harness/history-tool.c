@@ -13,32 +13,16 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "harness/base/arena.h"
 #include "harness/base/buf.h"
 #include "harness/history-tool.h"
 
-#define TOOL_HISTORY_NAME "history.ordeal"
 #define TOOL_LINE_BYTES_MAX (1u << 20)
 /* More functions or errors than this are counted under "(others)". */
 #define TOOL_NAMES_MAX 64
 /* 1.5 GiB of table: a nightly run has a hundredth of it. */
 #define TOOL_OPERATIONS_MAX (64u << 20)
-
-/* A bundle stands for its history. */
-static struct history_reader *
-tool_open(const char *path, struct error *err)
-{
-    CLEANUP_FREE char *inner = NULL;
-    struct stat st;
-
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-        inner = xasprintf("%s/" TOOL_HISTORY_NAME, path);
-        path = inner;
-    }
-    return history_reader_open(path, err);
-}
 
 /* ---- filters ---- */
 
@@ -256,7 +240,7 @@ history_cat(FILE *out, const char *path, bool json,
 
     if (filter_check(filter, err) < 0)
         return -1;
-    r = tool_open(path, err);
+    r = history_reader_open(path, err);
     if (r == NULL)
         return -1;
     buf_init(&line, TOOL_LINE_BYTES_MAX);
@@ -535,22 +519,27 @@ stat_functions_json(const struct stat_state *s)
     return all;
 }
 
-static void
-stat_print_json(FILE *out, const struct stat_state *s,
-                const struct history_reader *r)
+static json_t *
+stat_errors_json(const struct stat_state *s)
 {
-    json_t *errors = json_object(), *faults = json_object(), *all;
-    uint64_t ambiguous, resolved;
+    json_t *all = json_object();
 
-    stat_ambiguities(&s->operations, &ambiguous, &resolved);
     for (unsigned i = 0; i < s->errors.count; i++) {
         const struct stat_row *row = &s->errors.rows[i];
 
         json_object_set_new(
-            errors, row->name,
+            all, row->name,
             json_pack("{s:I,s:I}", "fail", (json_int_t)row->counts[EVENT_FAIL],
                       "unknown", (json_int_t)row->counts[EVENT_UNKNOWN]));
     }
+    return all;
+}
+
+static json_t *
+stat_faults_json(const struct stat_state *s)
+{
+    json_t *all = json_object();
+
     for (unsigned i = 0; i < s->faults.count; i++) {
         json_t *stages = json_object();
 
@@ -558,37 +547,84 @@ stat_print_json(FILE *out, const struct stat_state *s,
             json_object_set_new(
                 stages, stat_fault_stages[k],
                 json_integer((json_int_t)s->faults.rows[i].counts[k]));
-        json_object_set_new(faults, s->faults.rows[i].name, stages);
+        json_object_set_new(all, s->faults.rows[i].name, stages);
     }
-    all = json_pack(
-        "{s:I,s:f,s:f,s:b,s:I,s:I,s:I,s:I,s:o,s:o,s:o}", "events",
-        (json_int_t)s->event_count, "seconds", stat_span_s(s),
-        "attempts_per_second", stat_rate(s), "sealed", history_reader_sealed(r),
-        "dropped_bytes", (json_int_t)history_reader_dropped_bytes(r),
-        "operations", (json_int_t)s->operations.count, "ambiguous",
-        (json_int_t)ambiguous, "resolved", (json_int_t)resolved, "functions",
-        stat_functions_json(s), "errors", errors, "faults", faults);
-    json_dumpf(all, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    putc('\n', out);
-    json_decref(all);
+    return all;
+}
+
+static json_t *
+stat_json(const struct stat_state *s, const struct history_reader *r)
+{
+    uint64_t ambiguous, resolved;
+
+    stat_ambiguities(&s->operations, &ambiguous, &resolved);
+    return json_pack("{s:I,s:f,s:f,s:b,s:I,s:I,s:I,s:I,s:o,s:o,s:o}", "events",
+                     (json_int_t)s->event_count, "seconds", stat_span_s(s),
+                     "attempts_per_second", stat_rate(s), "sealed",
+                     history_reader_sealed(r), "dropped_bytes",
+                     (json_int_t)history_reader_dropped_bytes(r), "operations",
+                     (json_int_t)s->operations.count, "ambiguous",
+                     (json_int_t)ambiguous, "resolved", (json_int_t)resolved,
+                     "functions", stat_functions_json(s), "errors",
+                     stat_errors_json(s), "faults", stat_faults_json(s));
+}
+
+static struct stat_state *
+stat_new(struct history_reader *r, int *ret_status, struct error *err)
+{
+    struct stat_state *s = xcalloc(1, sizeof(*s));
+    struct event e;
+
+    while ((*ret_status = history_next(r, &e, err)) > 0)
+        stat_add(s, &e);
+    return s;
+}
+
+static void
+stat_free(struct stat_state *s)
+{
+    free(s->operations.slots);
+    free(s);
+}
+
+json_t *
+history_stat_json(const char *path, struct error *err)
+{
+    struct history_reader *r = history_reader_open(path, err);
+    struct stat_state *s;
+    json_t *json = NULL;
+    int status;
+
+    if (r == NULL)
+        return NULL;
+    s = stat_new(r, &status, err);
+    if (status == 0)
+        json = stat_json(s, r);
+    stat_free(s);
+    history_reader_free(r);
+    return json;
 }
 
 int
 history_stat(FILE *out, const char *path, bool json, struct error *err)
 {
-    struct history_reader *r = tool_open(path, err);
+    struct history_reader *r = history_reader_open(path, err);
     struct stat_state *s;
-    struct event e;
     int status;
 
     if (r == NULL)
         return -1;
-    s = xcalloc(1, sizeof(*s));
-    while ((status = history_next(r, &e, err)) > 0)
-        stat_add(s, &e);
-    (json ? stat_print_json : stat_print_text)(out, s, r);
-    free(s->operations.slots);
-    free(s);
+    s = stat_new(r, &status, err);
+    if (json) {
+        json_t *all = stat_json(s, r);
+
+        json_dumpf(all, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+        putc('\n', out);
+        json_decref(all);
+    } else {
+        stat_print_text(out, s, r);
+    }
+    stat_free(s);
     history_reader_free(r);
     if (status == 0 && (fflush(out) != 0 || ferror(out)))
         return error_errno(err, ERROR_ENVIRONMENT, errno, "write");

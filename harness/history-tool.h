@@ -34,4 +34,13 @@ int history_cat(FILE *out, const char *path, bool json,
 /* Functions by outcome, errors, ambiguities, faults, span and rate. */
 int history_stat(FILE *out, const char *path, bool json, struct error *err);
 
+/*
+ * The same as JSON: {"events","seconds","attempts_per_second","sealed",
+ * "dropped_bytes","operations","ambiguous","resolved",
+ * "functions":{NAME:{"attempts","ok","fail","unknown","open"}},
+ * "errors":{CLASS:{"fail","unknown"}},"faults":{NAME:{STAGE:count}}}.
+ * New reference; NULL and err, also on damage.
+ */
+json_t *history_stat_json(const char *path, struct error *err);
+
 #endif

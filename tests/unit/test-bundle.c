@@ -408,6 +408,11 @@ test_judging(void)
     CHECK_STR(reasons[0].text, "a: verdict 'fine' is not known");
     CHECK_INT(reasons[1].status, STATUS_UNKNOWN);
     json_decref((json_t *)r.checkers);
+    /* Nobody looked. */
+    r.checkers = NULL;
+    CHECK_INT(report_judge(&r, &a, reasons, ARRAY_LEN(reasons)), 1);
+    CHECK_INT(reasons[0].status, STATUS_UNKNOWN);
+    CHECK_STR(reasons[0].text, "no checker judged this run");
     CHECK_INT(report_status(&(struct run_report){0}), STATUS_PASSED);
     CHECK(report_applies(&(struct run_report){0}, STATUS_PASSED));
     arena_release(&a);
@@ -672,7 +677,8 @@ test_secrets_are_recognized(void)
     CHECK(!has_key(ARMOUR "\n-----END"));
     CHECK(!has_key("-----BEGIN"));
     CHECK(!has_key(""));
-    CHECK(secrets_marker("-----BEGIN CERT", 15));
+    CHECK(secrets_marker("a" ARMOUR, 1 + strlen(ARMOUR)));
+    CHECK(!secrets_marker("-----BEGIN SSH HOST KEY KEYS-----", 33));
     CHECK(secrets_marker("OPENSSH PRIVATE "
                          "KEY",
                          19));

@@ -416,6 +416,9 @@ test_stat(void)
         "kill", "injected", 1, "proved", 0, "healed", 0, "proved_healed", 0);
     CHECK(json != NULL && json_equal(json, expected));
     json_decref(json);
+    json = history_stat_json(f.text, &f.err);
+    CHECK(json != NULL && json_equal(json, expected));
+    json_decref(json);
     json_decref(expected);
     free(text);
     teardown(&f);
