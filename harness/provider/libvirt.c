@@ -496,6 +496,8 @@ libvirt_recover_dir(const char *dir, struct error *err)
         clock_now_ns(clock_monotonic()) + LIBVIRT_END_TIMEOUT_NS;
     int pid, count;
 
+    if (!path_exists(dir))
+        return 0;
     if (runtime_dir_check(dir, err) < 0)
         return -1;
     if (runtime_dir_owner(dir, &pid) && pid != getpid())
@@ -524,9 +526,7 @@ libvirt_recover(const char *runtime_dir, struct error *err)
         cluster_release(&file.cluster);
     if (libvirt_recover_dir(runtime_dir, err) < 0)
         return -1;
-    if (file.root[0] == '\0' || !path_exists(file.root))
-        return 0;
-    return libvirt_recover_dir(file.root, err);
+    return file.root[0] == '\0' ? 0 : libvirt_recover_dir(file.root, err);
 }
 
 const struct provider_ops provider_libvirt_ops = {

@@ -165,6 +165,8 @@ local_recover(const char *runtime_dir, struct error *err)
         clock_now_ns(clock_monotonic()) + LOCAL_END_TIMEOUT_NS;
     int pid;
 
+    if (!path_exists(runtime_dir))
+        return 0;
     if (runtime_dir_check(runtime_dir, err) < 0)
         return -1;
     if (runtime_dir_owner(runtime_dir, &pid) && pid != getpid())

@@ -106,7 +106,7 @@ void provider_close(struct provider *p);
 
 /*
  * By the provider that RUNTIME_DIR/cluster.json names.  Refuses while the
- * driver that made it lives.  Removes the directory.
+ * driver that made it lives.  Removes the directory; absent is success.
  */
 int provider_recover(const char *runtime_dir, struct error *err);
 

@@ -298,7 +298,8 @@ test_recover_after_sigkill(void)
     CHECK_INT(orphans_count(ORPHANS_QEMU, dir), 0);
     CHECK(!path_exists(dir));
     CHECK(!path_exists(file.root));
-    CHECK(provider_recover(dir, &err) < 0); /* nothing there */
+    CHECK_OK(provider_recover(dir, &err), &err); /* nothing there */
+    CHECK_OK(provider_recover(file.root, &err), &err);
     cluster_release(&file.cluster);
 }
 
