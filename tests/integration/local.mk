@@ -6,3 +6,5 @@ run_local_SOURCES = %D%/run-local.c \
 run_local_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_WORKLOADS_LIBS) \
 	$(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_ANALYZER_LIBS) $(ORDEAL_REMOTE_LIBS) \
 	$(ORDEAL_BASE_LIBS)
+TESTS += %D%/test-local-runs.sh
+EXTRA_DIST += %D%/test-local-runs.sh

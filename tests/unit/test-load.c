@@ -2,6 +2,8 @@
 /* The runner of client threads, over a system whose attempts are scripted. */
 #include "config.h"
 
+#include <dirent.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -315,6 +317,46 @@ test_rate_is_kept(void)
     teardown(&f);
 }
 
+static unsigned
+count_entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    unsigned count = 0;
+
+    CHECK(dir != NULL);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+/* A second window, five times as long, takes no more than the first. */
+static void
+test_nothing_grows_with_time(void)
+{
+    struct error err = {0};
+    struct fixture f;
+    size_t bytes;
+    unsigned files, tasks;
+
+    setup(&f, 4, 0, NULL);
+    fake.fate = fate_two_of_three_are_lost;
+    run_for_ms(&f, 300);
+    CHECK_OK(history_sync(f.history, &err), &err);
+    bytes = mallinfo2().uordblks;
+    files = count_entries("/proc/self/fd");
+    tasks = count_entries("/proc/self/task");
+    CHECK_OK(load_start(f.load, in_ms(1500), &err), &err);
+    CHECK_OK(load_join(f.load, &err), &err);
+    CHECK_OK(history_sync(f.history, &err), &err);
+    printf("# %zu bytes before, %zu after\n", bytes, mallinfo2().uordblks);
+    /* Arenas and block buffers may have been caught at another fill. */
+    CHECK(mallinfo2().uordblks < bytes + (512u << 10));
+    CHECK_INT(count_entries("/proc/self/fd"), files);
+    CHECK_INT(count_entries("/proc/self/task"), tasks);
+    teardown(&f);
+}
+
 static void
 test_cancel_ends_the_window(void)
 {
@@ -389,6 +431,7 @@ main(void)
     RUN(test_given_up_operations_are_resolved);
     RUN(test_no_retry_outside_the_dedupe_window);
     RUN(test_rate_is_kept);
+    RUN(test_nothing_grows_with_time);
     RUN(test_cancel_ends_the_window);
     RUN(test_setup_says_what_is_missing);
     RUN(test_a_history_that_cannot_be_written_stops_all);

@@ -1,0 +1,53 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Real replicas as local processes: the clean one passes with each kind of
+# harm, each planted bug is caught.  Four runs at a time, about a minute.
+set -u
+# shellcheck source=tests/lib/tap.sh disable=SC1091
+. "${ORDEAL_SRCDIR:?}/tests/lib/tap.sh"
+work=${work:?}
+
+run_local=${ORDEAL_BUILDDIR:?}/run-local
+window=16
+
+# start NAME ARG...: in the background; its output and status go to files.
+start() {
+    start_name=$1
+    shift
+    (
+        cd "$work" || exit 99
+        "$run_local" --window "$window" --interval 4 "$@" \
+            >"$work/$start_name.txt" 2>&1
+        echo $? >"$work/$start_name.status"
+    ) &
+}
+
+as_expected() {
+    [ "$(cat "$work/$1.status")" = 0 ] && return 0
+    cat "$work/$1.txt"
+    return 1
+}
+
+for harm in none kill isolate pause; do
+    start "$harm" --seed 1 --harm "$harm"
+done
+wait
+for bug in stale-read ack-before-commit forget-operations; do
+    start "$bug" --seed 2 --bug "$bug"
+done
+wait
+window=10
+for bug in double-allocation early-expiry ignore-epoch; do
+    start "$bug" --seed 3 --bug "$bug"
+done
+wait
+
+for harm in none kill isolate pause; do
+    check "nothing is found in a clean replica, harm '$harm'" \
+        as_expected "$harm"
+done
+for bug in stale-read double-allocation forget-operations early-expiry \
+    ack-before-commit ignore-epoch; do
+    check "the bug '$bug' is caught" as_expected "$bug"
+done
+done_testing
