@@ -252,23 +252,45 @@ evidence_ambiguities(const struct table *t)
              at = t->attempts.next[at])
             ambiguous |= t->attempts.outcome[at] == OUTCOME_UNKNOWN;
         total += ambiguous;
-        resolved += ambiguous && o->outcome[op] != OUTCOME_UNKNOWN;
+        resolved += ambiguous && (o->outcome[op] != OUTCOME_UNKNOWN ||
+                                  operation_id_was_taken(t, op));
     }
     return json_pack("{s:I, s:I, s:I}", "total", total, "resolved", resolved,
                      "open", total - resolved);
 }
 
+#define OUTCOMES 3
+
+static json_t *
+outcomes_json(const json_int_t counts[OUTCOMES])
+{
+    return json_pack("{s:I, s:I, s:I}", "ok", counts[OUTCOME_OK], "fail",
+                     counts[OUTCOME_FAIL], "unknown", counts[OUTCOME_UNKNOWN]);
+}
+
 static json_t *
 evidence_attempts(const struct table *t)
 {
-    json_int_t counts[3] = {0};
+    json_int_t all[OUTCOMES] = {0}, each[FUNCTION_COUNT][OUTCOMES] = {{0}};
+    const struct operations *o = &t->operations;
+    json_t *by_function = json_object(), *ret;
 
-    for (uint32_t i = 0; i < t->attempts.count; i++)
-        counts[t->attempts.outcome[i]]++;
-    return json_pack("{s:I, s:I, s:I, s:I}", "total",
-                     (json_int_t)t->attempts.count, "ok", counts[OUTCOME_OK],
-                     "fail", counts[OUTCOME_FAIL], "unknown",
-                     counts[OUTCOME_UNKNOWN]);
+    for (uint32_t op = 0; op < o->count; op++)
+        for (uint32_t at = o->attempt_first[op]; at != TABLE_NONE;
+             at = t->attempts.next[at]) {
+            all[t->attempts.outcome[at]]++;
+            each[o->function[op]][t->attempts.outcome[at]]++;
+        }
+    for (unsigned f = 0; f < FUNCTION_COUNT; f++)
+        if (each[f][OUTCOME_OK] + each[f][OUTCOME_FAIL] +
+                each[f][OUTCOME_UNKNOWN] >
+            0)
+            json_object_set_new(by_function, function_name((enum function)f),
+                                outcomes_json(each[f]));
+    ret = outcomes_json(all);
+    json_object_set_new(ret, "total", json_integer(t->attempts.count));
+    json_object_set_new(ret, "by_function", by_function);
+    return ret;
 }
 
 json_t *

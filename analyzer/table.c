@@ -58,6 +58,18 @@ function_is_mutation(enum function f)
 }
 
 bool
+operation_id_was_taken(const struct table *t, uint32_t op)
+{
+    const struct attempts *a = &t->attempts;
+
+    for (uint32_t at = t->operations.attempt_first[op]; at != TABLE_NONE;
+         at = a->next[at])
+        if (strcmp(t->names[a->error[at]], "operation_conflict") == 0)
+            return true;
+    return false;
+}
+
+bool
 function_is_reserve(enum function f)
 {
     return f == FUNCTION_RESERVE || f == FUNCTION_RESERVE_BUNDLE;

@@ -219,6 +219,12 @@ void table_finish(struct table *t, bool sealed, uint64_t dropped_bytes,
 /* Cuts the table with a reason (used while building). */
 void table_cut(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/*
+ * The system answered operation_conflict: its dedupe table holds other
+ * contents for the id, which it would not had an earlier attempt executed.
+ */
+bool operation_id_was_taken(const struct table *t, uint32_t op);
+
 bool function_is_mutation(enum function f);
 bool function_is_reserve(enum function f);
 bool function_is_read(enum function f);

@@ -5,25 +5,7 @@
  */
 #include "config.h"
 
-#include <string.h>
-
 #include "analyzer/checker.h"
-
-/*
- * The dedupe table was found to hold other contents for this id: had an
- * earlier attempt executed, it would hold these.
- */
-static bool
-was_refused_for_its_id(const struct table *t, uint32_t op)
-{
-    const struct attempts *a = &t->attempts;
-
-    for (uint32_t at = t->operations.attempt_first[op]; at != TABLE_NONE;
-         at = a->next[at])
-        if (strcmp(t->names[a->error[at]], "operation_conflict") == 0)
-            return true;
-    return false;
-}
 
 static void
 unresolved_ambiguity_check(struct checker_run *run)
@@ -35,7 +17,7 @@ unresolved_ambiguity_check(struct checker_run *run)
         struct text who;
 
         if (!function_is_mutation((enum function)o->function[op]) ||
-            o->outcome[op] != OUTCOME_UNKNOWN || was_refused_for_its_id(t, op))
+            o->outcome[op] != OUTCOME_UNKNOWN || operation_id_was_taken(t, op))
             continue;
         who = describe_operation(t, op);
         checker_unknown(run, "the outcome of %s was never resolved", who.s);

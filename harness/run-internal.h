@@ -48,7 +48,7 @@ struct run {
     struct nemesis_summary faults;
     struct load_sweep_result sweeps[2];
     struct load_resolve_result resolved;
-    bool swept;
+    bool swept, finished; /* finished: the bundle has its manifest */
 
     bool statuses[STATUS_COUNT]; /* those that apply */
     json_t *notes;               /* what went wrong, in order: strings */

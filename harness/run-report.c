@@ -314,8 +314,9 @@ static size_t
 run_fill_functions(const struct run *r, struct report_function *functions,
                    size_t max)
 {
-    json_t *operations = json_object_get(r->analysis, "operations");
-    json_t *by_function = json_object_get(operations, "by_function"), *counts;
+    json_t *attempts =
+        json_object_get(json_object_get(r->analysis, "evidence"), "attempts");
+    json_t *by_function = json_object_get(attempts, "by_function"), *counts;
     const char *name;
     size_t count = 0;
 
@@ -451,6 +452,7 @@ run_phase_report(struct run *r, struct error *err)
                      RUN_REASONS_MAX - report.reason_count);
     r->result->status = report_status(&report);
     run_write_status(r, "finished");
+    r->finished = true;
     result = bundle_finish(r->bundle, &report, err);
     run_print(r, &report);
     arena_release(&arena);

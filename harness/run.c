@@ -104,7 +104,8 @@ run_enter(struct run *r, const struct run_phase *phase)
             log_warning("run", "%s, continuing", err.text);
         arena_release(&arena);
     }
-    run_write_status(r, "running");
+    if (!r->finished)
+        run_write_status(r, "running");
     log_debug("run", "phase %s", phase->name);
 }
 

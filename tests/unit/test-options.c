@@ -21,24 +21,27 @@ static const struct option_spec specs[] = {
     {"format", 0, OPTION_FORMAT, &as_json, "text|json", "how"},
 };
 
+static char *argv[16]; /* operands stand first after parse() */
+
 static enum options_outcome
-parse(bool stop, char **argv, int *count)
+parse(bool stop, const char *const words[], int *count)
 {
     int argc = 0;
 
-    while (argv[argc] != NULL)
-        argc++;
+    for (; words[argc] != NULL; argc++)
+        argv[argc] = (char *)(uintptr_t)words[argc];
     return options_parse(&command, specs, 5, stop, argc, argv, count);
 }
 
 static void
 test_options_and_operands_mix(void)
 {
-    char *argv[] = {"try", "one", "--flag", "-n",       "x",    "--number=7",
-                    "two", "-w",  "1.5s",   "--format", "json", NULL};
+    const char *const words[] = {"try",  "one",        "--flag", "-n",
+                                 "x",    "--number=7", "two",    "-w",
+                                 "1.5s", "--format",   "json",   NULL};
     int count;
 
-    CHECK_INT(parse(false, argv, &count), OPTIONS_OK);
+    CHECK_INT(parse(false, words, &count), OPTIONS_OK);
     CHECK_INT(count, 2);
     CHECK_STR(argv[0], "one");
     CHECK_STR(argv[1], "two");
@@ -51,11 +54,11 @@ test_options_and_operands_mix(void)
 static void
 test_options_can_stop_at_the_first_operand(void)
 {
-    char *argv[] = {"try", "n1", "ls", "--flag", NULL};
+    const char *const words[] = {"try", "n1", "ls", "--flag", NULL};
     int count;
 
     flag = false;
-    CHECK_INT(parse(true, argv, &count), OPTIONS_OK);
+    CHECK_INT(parse(true, words, &count), OPTIONS_OK);
     CHECK_INT(count, 3);
     CHECK_STR(argv[2], "--flag");
     CHECK(!flag);
@@ -64,7 +67,7 @@ test_options_can_stop_at_the_first_operand(void)
 static void
 test_bad_options_are_refused(void)
 {
-    char *cases[][4] = {
+    const char *const cases[][4] = {
         {"try", "--flga", NULL},          {"try", "--number", "x", NULL},
         {"try", "--number", NULL},        {"try", "--window", "soon", NULL},
         {"try", "--flag=yes", NULL},      {"try", "-x", NULL},
@@ -72,7 +75,7 @@ test_bad_options_are_refused(void)
     };
     int count;
 
-    freopen("/dev/null", "w", stderr);
+    CHECK(freopen("/dev/null", "w", stderr) != NULL);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         CHECK_INT(parse(false, cases[i], &count), OPTIONS_BAD);
 }
