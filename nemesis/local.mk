@@ -19,3 +19,4 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/target.c %D%/target.h
 libordeal_nemesis_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 ORDEAL_NEMESIS_LIBS = libordeal-nemesis.a
+EXTRA_DIST += docs/FAULTS.md
