@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Numbers, not tests: 'make bench-history [BENCH_EVENTS=N]'.
-EXTRA_PROGRAMS = history-bench
+EXTRA_PROGRAMS += history-bench
 CLEANFILES += history-bench$(EXEEXT)
 history_bench_SOURCES = %D%/bench-history.c
 history_bench_LDADD = $(ORDEAL_BASE_LIBS)
@@ -8,3 +8,16 @@ BENCH_EVENTS = 2000000
 .PHONY: bench-history
 bench-history: history-bench$(EXEEXT)
 	./history-bench$(EXEEXT) $(BENCH_EVENTS)
+
+# 'make bench-replica [BENCH_SECONDS=N]': three replicas on loopback.
+EXTRA_PROGRAMS += replica-bench
+CLEANFILES += replica-bench$(EXEEXT)
+replica_bench_SOURCES = %D%/bench-replica.c \
+	tests/lib/replica-cluster.c tests/lib/replica-cluster.h \
+	tests/lib/link-proxy.h
+replica_bench_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+replica_bench_LDADD = libordeal-base.a $(JANSSON_LIBS)
+BENCH_SECONDS = 5
+.PHONY: bench-replica
+bench-replica: replica-bench$(EXEEXT) ordeal-replica$(EXEEXT)
+	ORDEAL_BUILDDIR=. ./replica-bench$(EXEEXT) $(BENCH_SECONDS)

@@ -8,3 +8,12 @@ run_local_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_WORKLOADS_LIBS) \
 	$(ORDEAL_BASE_LIBS)
 TESTS += %D%/test-local-runs.sh
 EXTRA_DIST += %D%/test-local-runs.sh
+
+check_PROGRAMS += test-replica-cluster
+TESTS += test-replica-cluster
+test_replica_cluster_SOURCES = %D%/test-replica-cluster.c \
+	tests/lib/replica-cluster.c tests/lib/replica-cluster.h \
+	tests/lib/link-proxy.h
+test_replica_cluster_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+test_replica_cluster_LDADD = libordeal-base.a $(JANSSON_LIBS)
+EXTRA_test_replica_cluster_DEPENDENCIES = ordeal-replica

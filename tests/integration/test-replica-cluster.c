@@ -1,0 +1,1001 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Three real replicas on loopback: they agree, they survive kills and pauses,
+ * they refuse damaged state, and each planted bug shows what it is for.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness/base/arena.h"
+#include "harness/base/buf.h"
+#include "harness/base/file.h"
+#include "tests/lib/replica-cluster.h"
+#include "tests/lib/tap.h"
+
+/* Machines of CI are slow and shared; the measured value is printed. */
+#define FAILOVER_MS_MAX 5000
+
+static struct replica_cluster cluster;
+
+static void
+setup(const char *const *arguments)
+{
+    cluster_init(&cluster, arguments);
+}
+
+/* Also after a test that failed before its own teardown. */
+static void
+teardown(void)
+{
+    if (cluster.dir[0] != '\0')
+        cluster_release(&cluster);
+    cluster.dir[0] = '\0';
+}
+
+static unsigned
+start_all(void)
+{
+    int primary;
+
+    cluster_start_all(&cluster);
+    primary = cluster_primary(&cluster, 10000);
+    CHECK(primary >= 0);
+    return (unsigned)primary;
+}
+
+/* ---- answers ---- */
+
+static const char *
+text_of(const json_t *json, const char *key)
+{
+    const char *text = json_string_value(json_object_get(json, key));
+
+    return text == NULL ? "" : text;
+}
+
+static int64_t
+integer_of(const json_t *json, const char *key)
+{
+    return json_integer_value(json_object_get(json, key));
+}
+
+/* The code of a command's answer; the answer in *ret when wanted. */
+static const char *
+command(uint64_t operation, const char *fields, json_t **ret)
+{
+    static char code[40];
+    json_t *answer = cluster_command(&cluster, operation, fields);
+
+    snprintf(code, sizeof(code), "%s",
+             answer == NULL ? "no answer" : text_of(answer, "code"));
+    if (ret != NULL)
+        *ret = answer;
+    else
+        json_decref(answer);
+    return code;
+}
+
+static void
+create(uint64_t operation, unsigned resource)
+{
+    char fields[80];
+
+    snprintf(fields, sizeof(fields),
+             "\"command\":\"create_resource\",\"resource\":%u", resource);
+    CHECK_STR(command(operation, fields, NULL), "ok");
+}
+
+static const char *
+reserve(uint64_t operation, unsigned resource, unsigned holder, unsigned ttl,
+        json_t **ret)
+{
+    char fields[120];
+
+    snprintf(fields, sizeof(fields),
+             "\"command\":\"reserve\",\"resource\":%u,\"holder\":%u,"
+             "\"ttl\":%u",
+             resource, holder, ttl);
+    return command(operation, fields, ret);
+}
+
+static const char *
+on_lease(uint64_t operation, const char *name, int64_t lease, unsigned holder,
+         unsigned epoch)
+{
+    char fields[160];
+
+    if (epoch > 0)
+        snprintf(fields, sizeof(fields),
+                 "\"command\":\"%s\",\"lease\":%" PRId64
+                 ",\"holder\":%u,\"epoch\":%u",
+                 name, lease, holder, epoch);
+    else
+        snprintf(fields, sizeof(fields),
+                 "\"command\":\"%s\",\"lease\":%" PRId64, name, lease);
+    return command(operation, fields, NULL);
+}
+
+/* The state a node tells, or the error it answers. */
+static const char *
+resource_state(unsigned node, unsigned resource, const char *claim)
+{
+    static char state[40];
+    char path[80];
+    int status;
+    json_t *json;
+
+    snprintf(path, sizeof(path), "/v1/resource/%u?claim=%s", resource, claim);
+    json = cluster_call(&cluster, node, "GET", path, "", &status);
+    snprintf(state, sizeof(state), "%s",
+             json == NULL    ? "no answer"
+             : status == 200 ? text_of(json, "state")
+                             : text_of(json, "error"));
+    json_decref(json);
+    return state;
+}
+
+/* A field of /v1/status as text; numbers in decimal. */
+static const char *
+status_field(unsigned node, const char *key)
+{
+    static char text[64];
+    int status;
+    json_t *json =
+        cluster_call(&cluster, node, "GET", "/v1/status", "", &status);
+    const json_t *value = json_object_get(json, key);
+
+    if (json_is_integer(value))
+        snprintf(text, sizeof(text), "%" PRId64,
+                 (int64_t)json_integer_value(value));
+    else
+        snprintf(text, sizeof(text), "%s", text_of(json, key));
+    json_decref(json);
+    return text;
+}
+
+static bool
+wait_status(unsigned node, const char *key, const char *wanted, int timeout_ms)
+{
+    int64_t deadline_ms = cluster_now_ms() + timeout_ms;
+
+    while (strcmp(status_field(node, key), wanted) != 0) {
+        if (cluster_now_ms() > deadline_ms) {
+            printf("# n%u: %s is '%s', expected '%s'\n", node + 1, key,
+                   status_field(node, key), wanted);
+            return false;
+        }
+        cluster_sleep_ms(20);
+    }
+    return true;
+}
+
+/* All running nodes have applied what the primary has, and agree on it. */
+static bool
+digests_agree(unsigned primary)
+{
+    char applied[64], path[96];
+    char first[40] = "";
+
+    snprintf(applied, sizeof(applied), "%s", status_field(primary, "applied"));
+    snprintf(path, sizeof(path), "/v1/digest?index=%s", applied);
+    for (unsigned i = 0; i < CLUSTER_NODES; i++) {
+        char both[40];
+        int status;
+        json_t *json;
+
+        if (cluster.pids[i] == 0)
+            continue;
+        if (!wait_status(i, "applied", applied, 10000))
+            return false;
+        json = cluster_call(&cluster, i, "GET", path, "", &status);
+        snprintf(both, sizeof(both), "%s %s", text_of(json, "digest"),
+                 text_of(json, "chain"));
+        json_decref(json);
+        if (status != 200 || (first[0] != '\0' && strcmp(first, both) != 0)) {
+            printf("# n%u at %s: '%s', before: '%s'\n", i + 1, applied, both,
+                   first);
+            return false;
+        }
+        memcpy(first, both, sizeof(first));
+    }
+    return true;
+}
+
+/* ---- it works ---- */
+
+static void
+test_writes_and_reads(void)
+{
+    unsigned primary, backup;
+    json_t *answer, *again;
+    int64_t lease;
+
+    setup(NULL);
+    primary = start_all();
+    backup = (primary + 1) % CLUSTER_NODES;
+    create(1, 7);
+    CHECK_STR(reserve(2, 7, 3, 5, &answer), "ok");
+    lease = integer_of(answer, "index");
+    CHECK_INT(integer_of(answer, "deadline"), 5);
+    CHECK(!json_is_true(json_object_get(answer, "cached")));
+    CHECK_STR(reserve(2, 7, 3, 5, &again), "ok");
+    CHECK(json_is_true(json_object_get(again, "cached")));
+    CHECK_INT(integer_of(again, "index"), lease);
+    CHECK_STR(text_of(again, "lease"), text_of(answer, "lease"));
+    CHECK_STR(reserve(2, 7, 4, 5, NULL), "operation_conflict");
+    CHECK_STR(resource_state(primary, 7, "linearizable"), "reserved");
+    CHECK_STR(resource_state(backup, 7, "linearizable"), "not_primary");
+    CHECK_STR(on_lease(3, "confirm", lease, 3, 1), "ok");
+    CHECK(digests_agree(primary));
+    CHECK_STR(resource_state(backup, 7, "any"), "active");
+    json_decref(answer);
+    json_decref(again);
+    teardown();
+}
+
+static void
+test_tick_expires_in_bounded_steps(void)
+{
+    json_t *tick;
+    struct buf fields;
+
+    setup(NULL);
+    start_all();
+    for (unsigned i = 0; i < 70; i++) {
+        create(100 + i, i);
+        CHECK_STR(reserve(200 + i, i, 1, 10 - i % 2, NULL), "ok");
+    }
+    tick = cluster_tick(&cluster, 8);
+    CHECK_INT(json_array_size(json_object_get(tick, "expired")), 0);
+    json_decref(tick);
+    tick = cluster_tick(&cluster, 10);
+    CHECK_INT(json_array_size(json_object_get(tick, "expired")), 64);
+    CHECK_INT(integer_of(json_array_get(json_object_get(tick, "expired"), 0),
+                         "deadline"),
+              9);
+    json_decref(tick);
+    tick = cluster_tick(&cluster, 3);
+    CHECK_INT(integer_of(tick, "slot"), 10);
+    CHECK_INT(json_array_size(json_object_get(tick, "expired")), 6);
+    json_decref(tick);
+    buf_init(&fields, 2048);
+    buf_puts(&fields, "\"command\":\"reserve_bundle\",\"resources\":[0");
+    for (unsigned i = 1; i < 64; i++)
+        buf_printf(&fields, ",%u", i);
+    buf_puts(&fields, "],\"holder\":2,\"ttl\":5");
+    CHECK_STR(command(300, buf_text(&fields), NULL), "ok");
+    buf_release(&fields);
+    teardown();
+}
+
+/* The status and "error" of one request to a node. */
+static void
+check_refusal(unsigned node, const char *method, const char *path,
+              const char *body, int wanted_status, const char *wanted_error)
+{
+    int status;
+    json_t *json = cluster_call(&cluster, node, method, path, body, &status);
+
+    CHECK_INT(status, wanted_status);
+    CHECK_STR(text_of(json, "error"), wanted_error);
+    CHECK_STR(text_of(json, "certainty"), "fail");
+    json_decref(json);
+}
+
+static void
+test_refusals(void)
+{
+    static const char *const bad[] = {
+        "",
+        "{",
+        "[]",
+        "{}",
+        "{\"command\":\"fly\"}",
+        "{\"command\":\"tick\"}",
+        "{\"command\":\"revoke\",\"operation\":1,\"client\":1}",
+        "{\"command\":\"revoke\",\"operation\":0,\"client\":1,\"lease\":1}",
+        "{\"command\":\"revoke\",\"operation\":1,\"client\":-1,\"lease\":1}",
+        "{\"command\":\"revoke\",\"operation\":1.5,\"client\":1,\"lease\":1}",
+        "{\"command\":\"revoke\",\"operation\":\"12\",\"client\":1,"
+        "\"lease\":1}",
+        "{\"command\":\"revoke\",\"operation\":1,\"client\":1,\"lease\":1,"
+        "\"lease\":2}",
+        "{\"command\":\"revoke\",\"operation\":1,\"client\":1,\"lease\":1,"
+        "\"slot\":2}",
+    };
+    CLEANUP_FREE char *large = xcalloc(1, 100000);
+    unsigned primary, backup;
+
+    setup(NULL);
+    primary = start_all();
+    backup = (primary + 1) % CLUSTER_NODES;
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
+        check_refusal(primary, "POST", "/v1/command", bad[i], 400,
+                      "invalid_request");
+    memset(large, ' ', 99999);
+    check_refusal(primary, "POST", "/v1/command", large, 413, "too_large");
+    check_refusal(primary, "POST", "/v1/tick", "{\"client\":1}", 400,
+                  "invalid_request");
+    check_refusal(primary, "GET", "/v1/resource/x", "", 400, "invalid_request");
+    check_refusal(primary, "GET", "/v1/resource/1?claim=all", "", 400,
+                  "invalid_request");
+    check_refusal(primary, "GET", "/v1/lease/1?required=99", "", 409,
+                  "fence_not_applied");
+    check_refusal(primary, "GET", "/v1/nothing", "", 404, "no_such_route");
+    check_refusal(primary, "PUT", "/v1/command", "{}", 404, "no_such_route");
+    check_refusal(backup, "POST", "/v1/tick", "{\"client\":1,\"slot\":1}", 421,
+                  "not_primary");
+    check_refusal(backup, "POST", "/v1/command",
+                  "{\"command\":\"revoke\",\"operation\":1,\"client\":1,"
+                  "\"lease\":1}",
+                  421, "not_primary");
+    CHECK(digests_agree(primary));
+    teardown();
+}
+
+static void
+test_strangers_on_the_ports(void)
+{
+    unsigned primary;
+
+    setup(NULL);
+    primary = start_all();
+    for (unsigned i = 0; i < 2 * CLUSTER_NODES; i++) {
+        struct sockaddr_in a = {.sin_family = AF_INET,
+                                .sin_port =
+                                    htons((uint16_t)(cluster.base_port + i)),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        char noise[3000];
+
+        memset(noise, 0xa5 + (int)i, sizeof(noise));
+        CHECK(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+        CHECK(send(fd, noise, sizeof(noise), MSG_NOSIGNAL) > 0);
+    }
+    create(1, 7);
+    CHECK(digests_agree(primary));
+    teardown();
+}
+
+/* ---- it survives ---- */
+
+struct load {
+    pthread_t thread;
+    unsigned number;
+    volatile bool stop;
+    uint64_t acknowledged; /* operations number<<32|1.. up to here are ok */
+};
+
+static void *
+load_run(void *arg)
+{
+    struct load *l = arg;
+
+    while (!l->stop) {
+        uint64_t next = l->acknowledged + 1;
+        json_t *answer;
+        char fields[80];
+
+        snprintf(fields, sizeof(fields),
+                 "\"command\":\"create_resource\",\"resource\":%" PRIu64,
+                 (uint64_t)l->number * 200 + next % 200);
+        answer =
+            cluster_command(&cluster, (uint64_t)l->number << 32 | next, fields);
+        if (answer != NULL)
+            l->acknowledged = next;
+        json_decref(answer);
+    }
+    return NULL;
+}
+
+static void
+test_kill_of_the_primary_under_load(void)
+{
+    struct load loads[4] = {{0}};
+    unsigned old, primary;
+    int64_t began_ms;
+
+    setup(NULL);
+    old = start_all();
+    create(1, 5000);
+    for (unsigned i = 0; i < ARRAY_LEN(loads); i++) {
+        loads[i].number = i + 1;
+        pthread_create(&loads[i].thread, NULL, load_run, &loads[i]);
+    }
+    cluster_sleep_ms(500);
+    cluster_kill(&cluster, old);
+    began_ms = cluster_now_ms();
+    CHECK_STR(reserve(2, 5000, 1, 5, NULL), "ok");
+    printf("# failover to the first write: %d ms\n",
+           (int)(cluster_now_ms() - began_ms));
+    CHECK(cluster_now_ms() - began_ms < FAILOVER_MS_MAX);
+    cluster_start(&cluster, old);
+    CHECK(wait_status(old, "role", "backup", 10000));
+    cluster_sleep_ms(500);
+    for (unsigned i = 0; i < ARRAY_LEN(loads); i++) {
+        loads[i].stop = true;
+        pthread_join(loads[i].thread, NULL);
+        CHECK(loads[i].acknowledged > 10);
+    }
+    /* The last operation of each is answered from the table, everywhere. */
+    for (unsigned i = 0; i < ARRAY_LEN(loads); i++) {
+        json_t *answer;
+        char fields[80];
+
+        snprintf(fields, sizeof(fields),
+                 "\"command\":\"create_resource\",\"resource\":%" PRIu64,
+                 (i + 1) * 200 + loads[i].acknowledged % 200);
+        command((uint64_t)(i + 1) << 32 | loads[i].acknowledged, fields,
+                &answer);
+        CHECK(json_is_true(json_object_get(answer, "cached")));
+        json_decref(answer);
+    }
+    primary = (unsigned)cluster_primary(&cluster, 5000);
+    CHECK(wait_status(old, "recovery", "suffix", 5000) ||
+          wait_status(old, "recovery", "divergent_suffix_discarded", 100));
+    CHECK(digests_agree(primary));
+    teardown();
+}
+
+static void
+test_restart_of_all(void)
+{
+    json_t *first, *second;
+    unsigned primary;
+
+    setup(NULL);
+    start_all();
+    create(1, 7);
+    CHECK_STR(reserve(2, 7, 3, 5, &first), "ok");
+    for (unsigned i = 0; i < CLUSTER_NODES; i++)
+        cluster_kill(&cluster, i);
+    primary = start_all();
+    CHECK_STR(reserve(2, 7, 3, 5, &second), "ok");
+    CHECK(json_is_true(json_object_get(second, "cached")));
+    CHECK_INT(integer_of(second, "index"), integer_of(first, "index"));
+    CHECK_STR(resource_state(primary, 7, "linearizable"), "reserved");
+    CHECK_STR(status_field(primary, "recovery"), "log");
+    json_decref(first);
+    json_decref(second);
+    teardown();
+}
+
+static const char *const small_snapshots[] = {"--snapshot-interval", "64",
+                                              "--retain-entries", "0", NULL};
+
+static void
+test_rejoin_by_snapshot(void)
+{
+    unsigned primary, late;
+
+    setup(small_snapshots);
+    primary = start_all();
+    late = (primary + 1) % CLUSTER_NODES;
+    create(1, 1);
+    cluster_kill(&cluster, late);
+    for (unsigned i = 0; i < 300; i++)
+        create(100 + i, 100 + i);
+    CHECK(strtol(status_field(primary, "snapshot"), NULL, 10) > 100);
+    cluster_start(&cluster, late);
+    CHECK(wait_status(late, "recovery", "snapshot_install", 10000));
+    CHECK(digests_agree(primary));
+    /* It comes back from what it installed. */
+    cluster_kill(&cluster, late);
+    cluster_start(&cluster, late);
+    CHECK(wait_status(late, "role", "backup", 10000));
+    CHECK(digests_agree(primary));
+    teardown();
+}
+
+static void
+test_lost_disk(void)
+{
+    unsigned primary, lost;
+    struct error err;
+    char path[128];
+
+    setup(NULL);
+    primary = start_all();
+    lost = (primary + 1) % CLUSTER_NODES;
+    create(1, 1);
+    cluster_kill(&cluster, lost);
+    snprintf(path, sizeof(path), "%s/n%u", cluster.dir, lost + 1);
+    CHECK_OK(dir_remove(path, &err), &err);
+    cluster_start_as(&cluster, lost, false);
+    CHECK(wait_status(lost, "role", "backup", 10000));
+    CHECK(digests_agree(primary));
+    teardown();
+}
+
+/* ---- a deposed primary ---- */
+
+/* A linearizable read at 'node', sent now, answered after 'then'. */
+static const char *
+read_late(unsigned node, unsigned resource, void (*then)(unsigned node))
+{
+    static char state[40];
+    struct http_client h = {-1, cluster_client_port(&cluster, node)};
+    json_t *json = NULL;
+    char path[64];
+    int status = 0;
+
+    snprintf(path, sizeof(path), "/v1/resource/%u", resource);
+    CHECK(http_client_send(&h, "GET", path, "") == 0);
+    if (then != NULL)
+        then(node);
+    CHECK(http_client_receive(&h, 8000, &status, &json) == 0);
+    http_client_close(&h);
+    snprintf(state, sizeof(state), "%s",
+             text_of(json, status == 200 ? "state" : "error"));
+    json_decref(json);
+    return state;
+}
+
+static void
+resume(unsigned node)
+{
+    cluster_resume(&cluster, node);
+}
+
+/* Waits until another node than 'old' leads. */
+static unsigned
+successor(unsigned old)
+{
+    int64_t deadline_ms = cluster_now_ms() + 10000;
+    int primary;
+
+    do {
+        primary = cluster_primary(&cluster, 1000);
+    } while ((primary < 0 || (unsigned)primary == old) &&
+             cluster_now_ms() < deadline_ms);
+    CHECK(primary >= 0 && (unsigned)primary != old);
+    return (unsigned)primary;
+}
+
+static void
+test_read_at_a_primary_that_slept(void)
+{
+    const char *told;
+    json_t *answer;
+    unsigned old;
+    int64_t lease;
+
+    setup(NULL);
+    old = start_all();
+    create(1, 7);
+    CHECK_STR(reserve(2, 7, 3, 5, &answer), "ok");
+    lease = integer_of(answer, "index");
+    json_decref(answer);
+    cluster_pause(&cluster, old);
+    successor(old);
+    CHECK_STR(on_lease(3, "release", lease, 3, 1), "ok");
+    told = read_late(old, 7, resume);
+    printf("# the old primary told: %s\n", told);
+    CHECK(strcmp(told, "reserved") != 0);
+    CHECK(wait_status(old, "role", "backup", 10000));
+    CHECK(digests_agree((unsigned)cluster_primary(&cluster, 5000)));
+    teardown();
+}
+
+/* What an isolated primary tells after its successor freed the resource. */
+static const char *
+read_at_isolated_primary(const char *const *arguments)
+{
+    static char told[40];
+    json_t *answer;
+    unsigned old;
+    int64_t lease;
+
+    setup(arguments);
+    old = start_all();
+    create(1, 7);
+    CHECK_STR(reserve(2, 7, 3, 5, &answer), "ok");
+    lease = integer_of(answer, "index");
+    json_decref(answer);
+    cluster_isolate(&cluster, old);
+    successor(old);
+    CHECK_STR(on_lease(3, "release", lease, 3, 1), "ok");
+    snprintf(told, sizeof(told), "%s", read_late(old, 7, NULL));
+    cluster_heal(&cluster);
+    CHECK(wait_status(old, "role", "backup", 10000));
+    CHECK(digests_agree((unsigned)cluster_primary(&cluster, 5000)));
+    teardown();
+    return told;
+}
+
+static void
+test_read_at_an_isolated_primary(void)
+{
+    const char *told = read_at_isolated_primary(NULL);
+
+    printf("# the isolated primary told: %s\n", told);
+    CHECK(strcmp(told, "reserved") != 0 && strcmp(told, "available") != 0);
+}
+
+/* A write that an isolated primary takes is unknown, and leaves no trace. */
+static void
+test_write_at_an_isolated_primary(void)
+{
+    static const char *const arguments[] = {"--request-timeout-ms", "400",
+                                            NULL};
+    unsigned old;
+    json_t *json;
+    int status;
+
+    setup(arguments);
+    old = start_all();
+    create(1, 7);
+    cluster_isolate(&cluster, old);
+    json = cluster_call(&cluster, old, "POST", "/v1/command",
+                        "{\"operation\":2,\"client\":1,\"command\":\"reserve\","
+                        "\"resource\":7,\"holder\":1,\"ttl\":5}",
+                        &status);
+    CHECK(status == 504 || status == 503);
+    CHECK_STR(text_of(json, "certainty"), status == 504 ? "unknown" : "fail");
+    json_decref(json);
+    successor(old);
+    create(3, 8);
+    cluster_heal(&cluster);
+    CHECK(wait_status(old, "role", "backup", 10000));
+    CHECK(digests_agree((unsigned)cluster_primary(&cluster, 5000)));
+    teardown();
+}
+
+/* ---- durable state ---- */
+
+static void
+damage(const char *path, int64_t at, bool cut)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    struct stat st;
+    uint8_t byte;
+
+    CHECK(fd >= 0 && fstat(fd, &st) == 0);
+    if (at < 0)
+        at += st.st_size;
+    if (cut) {
+        CHECK(ftruncate(fd, at) == 0);
+    } else {
+        CHECK(pread(fd, &byte, 1, at) == 1);
+        byte ^= 0x20;
+        CHECK(pwrite(fd, &byte, 1, at) == 1);
+    }
+    close(fd);
+}
+
+/* The last line of a node's log names the file. */
+static bool
+log_names(unsigned node, const char *needle)
+{
+    char path[128];
+    struct error err;
+    CLEANUP_FREE char *text = NULL;
+
+    snprintf(path, sizeof(path), "%s/n%u.log", cluster.dir, node + 1);
+    text = file_read(path, 1u << 20, NULL, &err);
+    return text != NULL && strstr(text, "refusing to start") != NULL &&
+           strstr(text, needle) != NULL;
+}
+
+static void
+check_refused(const char *file, int64_t at, bool cut, const char *needle)
+{
+    unsigned primary;
+
+    setup(small_snapshots);
+    primary = start_all();
+    for (unsigned i = 0; i < 100; i++)
+        create(100 + i, 100 + i);
+    CHECK(digests_agree(primary));
+    cluster_kill(&cluster, primary);
+    damage(cluster_path(&cluster, primary, file), at, cut);
+    cluster_start(&cluster, primary);
+    CHECK_INT(cluster_wait(&cluster, primary), 76);
+    CHECK(log_names(primary, needle));
+    /* The others go on without it. */
+    create(1000, 1000);
+    teardown();
+}
+
+#define FIRST_SEGMENT "log/00000000000000000001.log"
+
+static void
+test_flipped_bit_in_the_log(void)
+{
+    check_refused(FIRST_SEGMENT, 300, false, FIRST_SEGMENT);
+}
+
+static void
+test_flipped_bit_in_the_last_frame(void)
+{
+    check_refused(FIRST_SEGMENT, -5, false, "bad checksum at byte");
+}
+
+static void
+test_cut_log(void)
+{
+    check_refused(FIRST_SEGMENT, -5, true, "frame is cut at byte");
+}
+
+static void
+test_damaged_meta(void)
+{
+    check_refused("meta", 150, false, "meta: bad checksum");
+}
+
+static void
+test_damaged_snapshot(void)
+{
+    check_refused("snapshot", -100, false, "snapshot: bad checksum");
+}
+
+static void
+test_directory_of_another(void)
+{
+    char from[128], to[128];
+    unsigned primary, other;
+
+    setup(NULL);
+    primary = start_all();
+    other = (primary + 1) % CLUSTER_NODES;
+    create(1, 1);
+    cluster_kill(&cluster, primary);
+    cluster_kill(&cluster, other);
+    snprintf(from, sizeof(from), "%s/n%u", cluster.dir, primary + 1);
+    snprintf(to, sizeof(to), "%s/n%u", cluster.dir, other + 1);
+    {
+        struct error err;
+
+        CHECK_OK(dir_remove(to, &err), &err);
+    }
+    CHECK(rename(from, to) == 0);
+    cluster_start(&cluster, other);
+    CHECK_INT(cluster_wait(&cluster, other), 77);
+    CHECK(log_names(other, "belongs to node"));
+    teardown();
+}
+
+static void
+test_failed_write_ends_the_process(void)
+{
+    unsigned primary, full;
+
+    setup(NULL);
+    primary = start_all();
+    full = (primary + 1) % CLUSTER_NODES;
+    cluster_kill(&cluster, full);
+    cluster.file_bytes_max = 12000;
+    cluster_start(&cluster, full);
+    cluster.file_bytes_max = 0;
+    for (unsigned i = 0; i < 200; i++)
+        create(100 + i, 100 + i);
+    CHECK_INT(cluster_wait(&cluster, full), 74);
+    cluster_start(&cluster, full);
+    CHECK(wait_status(full, "role", "backup", 10000));
+    CHECK(digests_agree(primary));
+    teardown();
+}
+
+static void
+test_exit_codes(void)
+{
+    static const char *const unknown[] = {"--no-such-option", NULL};
+    static const char *const bug[] = {"--bug", "no-such-bug", NULL};
+    struct replica_cluster twin;
+
+    setup(unknown);
+    cluster_start(&cluster, 0);
+    CHECK_INT(cluster_wait(&cluster, 0), 64);
+    teardown();
+    setup(bug);
+    cluster_start(&cluster, 0);
+    CHECK_INT(cluster_wait(&cluster, 0), 64);
+    teardown();
+    setup(NULL);
+    start_all();
+    /* A second process on the same directory and ports. */
+    twin = cluster;
+    twin.pids[0] = 0;
+    cluster_start(&twin, 0);
+    CHECK_INT(cluster_wait(&twin, 0), 64);
+    for (unsigned i = 0; i < CLUSTER_NODES; i++)
+        cluster_signal(&cluster, i, SIGTERM);
+    for (unsigned i = 0; i < CLUSTER_NODES; i++)
+        CHECK_INT(cluster_wait(&cluster, i), 0);
+    teardown();
+}
+
+/* ---- planted bugs ---- */
+
+static void
+test_bug_stale_read(void)
+{
+    static const char *const arguments[] = {"--bug", "stale-read", NULL};
+
+    CHECK_STR(read_at_isolated_primary(arguments), "reserved");
+}
+
+static void
+test_bug_double_allocation(void)
+{
+    static const char *const arguments[] = {"--bug", "double-allocation", NULL};
+    unsigned primary;
+
+    setup(arguments);
+    primary = start_all();
+    create(1, 7);
+    CHECK_STR(reserve(2, 7, 1, 100, NULL), "ok");
+    for (unsigned i = 0; i < 4; i++)
+        CHECK_STR(reserve(3 + i, 7, 2, 100, NULL), "resource_busy");
+    CHECK_STR(reserve(7, 7, 2, 100, NULL), "ok");
+    CHECK(digests_agree(primary));
+    teardown();
+}
+
+static void
+test_bug_forget_operations(void)
+{
+    static const char *const arguments[] = {"--bug", "forget-operations", NULL};
+    json_t *first, *again;
+
+    setup(arguments);
+    start_all();
+    create(1, 7);
+    CHECK_STR(reserve(2, 7, 3, 5, &first), "ok");
+    CHECK_STR(on_lease(3, "release", integer_of(first, "index"), 3, 1), "ok");
+    for (unsigned i = 0; i < CLUSTER_NODES; i++)
+        cluster_kill(&cluster, i);
+    start_all();
+    /* Executed a second time: another lease for one operation. */
+    CHECK_STR(reserve(2, 7, 3, 5, &again), "ok");
+    CHECK(!json_is_true(json_object_get(again, "cached")));
+    CHECK(integer_of(again, "index") > integer_of(first, "index"));
+    json_decref(first);
+    json_decref(again);
+    teardown();
+}
+
+/* One that forgot beside two that did not: they part, and none ends. */
+static void
+test_bug_forget_operations_diverges(void)
+{
+    static const char *const arguments[] = {"--bug", "forget-operations", NULL};
+    unsigned primary, forgot;
+    json_t *first;
+
+    setup(arguments);
+    primary = start_all();
+    forgot = (primary + 1) % CLUSTER_NODES;
+    create(1, 7);
+    CHECK_STR(reserve(2, 7, 3, 5, &first), "ok");
+    CHECK_STR(on_lease(3, "release", integer_of(first, "index"), 3, 1), "ok");
+    json_decref(first);
+    cluster_kill(&cluster, forgot);
+    cluster_start(&cluster, forgot);
+    CHECK(wait_status(forgot, "role", "backup", 10000));
+    CHECK_STR(reserve(2, 7, 3, 5, NULL), "ok");
+    CHECK_STR(resource_state(primary, 7, "linearizable"), "available");
+    CHECK(
+        wait_status(forgot, "applied", status_field(primary, "applied"), 5000));
+    CHECK_STR(resource_state(forgot, 7, "any"), "reserved");
+    json_decref(cluster_tick(&cluster, 500));
+    create(9, 9);
+    CHECK(
+        wait_status(forgot, "applied", status_field(primary, "applied"), 5000));
+    teardown();
+}
+
+static void
+test_bug_early_expiry(void)
+{
+    static const char *const arguments[] = {"--bug", "early-expiry", NULL};
+    json_t *tick;
+
+    setup(arguments);
+    start_all();
+    create(1, 7);
+    CHECK_STR(reserve(2, 7, 3, 10, NULL), "ok");
+    tick = cluster_tick(&cluster, 7);
+    CHECK_INT(json_array_size(json_object_get(tick, "expired")), 1);
+    json_decref(tick);
+    teardown();
+}
+
+static void
+test_bug_ignore_epoch(void)
+{
+    static const char *const arguments[] = {"--bug", "ignore-epoch", NULL};
+    json_t *answer;
+    int64_t lease;
+
+    setup(arguments);
+    start_all();
+    create(1, 7);
+    CHECK_STR(reserve(2, 7, 3, 10, &answer), "ok");
+    lease = integer_of(answer, "index");
+    json_decref(answer);
+    CHECK_STR(on_lease(3, "confirm", lease, 3, 1), "ok");
+    CHECK_STR(on_lease(4, "revoke", lease, 0, 0), "ok");
+    CHECK_STR(on_lease(5, "release", lease, 3, 1), "ok");
+    teardown();
+}
+
+/* An isolated primary acknowledges what its successor never hears of. */
+static void
+test_bug_ack_before_commit(void)
+{
+    static const char *const arguments[] = {"--bug", "ack-before-commit", NULL};
+    unsigned old, primary;
+    json_t *json;
+    int status;
+
+    setup(arguments);
+    old = start_all();
+    create(1, 7);
+    CHECK(digests_agree(old));
+    cluster_isolate(&cluster, old);
+    json = cluster_call(&cluster, old, "POST", "/v1/command",
+                        "{\"operation\":2,\"client\":1,\"command\":\"reserve\","
+                        "\"resource\":7,\"holder\":1,\"ttl\":5}",
+                        &status);
+    CHECK_INT(status, 200);
+    CHECK_STR(text_of(json, "code"), "ok");
+    json_decref(json);
+    primary = successor(old);
+    CHECK_STR(resource_state(primary, 7, "linearizable"), "available");
+    create(3, 8);
+    cluster_heal(&cluster);
+    CHECK(wait_status(old, "role", "backup", 10000));
+    CHECK(digests_agree((unsigned)cluster_primary(&cluster, 5000)));
+    CHECK_STR(resource_state(old, 7, "any"), "available");
+    teardown();
+}
+
+#define RUN_CLUSTER(test)                                                      \
+    do {                                                                       \
+        RUN(test);                                                             \
+        teardown();                                                            \
+    } while (0)
+
+int
+main(void)
+{
+    RUN_CLUSTER(test_writes_and_reads);
+    RUN_CLUSTER(test_tick_expires_in_bounded_steps);
+    RUN_CLUSTER(test_refusals);
+    RUN_CLUSTER(test_strangers_on_the_ports);
+    RUN_CLUSTER(test_kill_of_the_primary_under_load);
+    RUN_CLUSTER(test_restart_of_all);
+    RUN_CLUSTER(test_rejoin_by_snapshot);
+    RUN_CLUSTER(test_lost_disk);
+    RUN_CLUSTER(test_read_at_a_primary_that_slept);
+    RUN_CLUSTER(test_read_at_an_isolated_primary);
+    RUN_CLUSTER(test_write_at_an_isolated_primary);
+    RUN_CLUSTER(test_flipped_bit_in_the_log);
+    RUN_CLUSTER(test_flipped_bit_in_the_last_frame);
+    RUN_CLUSTER(test_cut_log);
+    RUN_CLUSTER(test_damaged_meta);
+    RUN_CLUSTER(test_damaged_snapshot);
+    RUN_CLUSTER(test_directory_of_another);
+    RUN_CLUSTER(test_failed_write_ends_the_process);
+    RUN_CLUSTER(test_exit_codes);
+    RUN_CLUSTER(test_bug_stale_read);
+    RUN_CLUSTER(test_bug_double_allocation);
+    RUN_CLUSTER(test_bug_forget_operations);
+    RUN_CLUSTER(test_bug_forget_operations_diverges);
+    RUN_CLUSTER(test_bug_early_expiry);
+    RUN_CLUSTER(test_bug_ignore_epoch);
+    RUN_CLUSTER(test_bug_ack_before_commit);
+    return tap_done();
+}

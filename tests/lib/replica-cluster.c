@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fork, PDEATHSIG, exec; standard error of each process goes to NODE.log in
+ * its directory's parent.  The HTTP client reads one response with a
+ * Content-Length, which is all that the replica sends.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/base/arena.h"
+#include "harness/base/file.h"
+#include "tests/lib/link-proxy.h"
+#include "tests/lib/replica-cluster.h"
+
+#define RESPONSE_BYTES_MAX (256u << 10)
+
+int64_t
+cluster_now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void
+cluster_sleep_ms(int ms)
+{
+    poll(NULL, 0, ms);
+}
+
+static bool
+port_is_free(unsigned port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)port),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int one = 1;
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    return bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+}
+
+static unsigned
+free_ports(unsigned count)
+{
+    unsigned base = 20000 + (unsigned)getpid() * 7 % 11000, i = 0;
+
+    while (i < count) {
+        for (i = 0; i < count && port_is_free(base + i); i++)
+            continue;
+        if (i < count)
+            base = base + i + 1 > 31000 ? 20000 : base + i + 1;
+    }
+    return base;
+}
+
+void
+cluster_init(struct replica_cluster *c, const char *const *arguments)
+{
+    uint16_t real[CLUSTER_NODES];
+
+    memset(c, 0, sizeof(*c));
+    snprintf(c->dir, sizeof(c->dir), "replica-cluster.XXXXXX");
+    if (mkdtemp(c->dir) == NULL)
+        abort();
+    c->base_port = free_ports(2 * CLUSTER_NODES);
+    for (unsigned i = 0; i < CLUSTER_NODES; i++)
+        real[i] = (uint16_t)(c->base_port + CLUSTER_NODES + i);
+    c->links = xcalloc(1, sizeof(*c->links));
+    link_proxy_start(c->links, CLUSTER_NODES, real);
+    for (unsigned i = 0; arguments != NULL && arguments[i] != NULL; i++) {
+        assert(i < CLUSTER_ARGUMENTS_MAX);
+        c->arguments[i] = arguments[i];
+    }
+}
+
+void
+cluster_release(struct replica_cluster *c)
+{
+    struct error err;
+
+    for (unsigned i = 0; i < CLUSTER_NODES; i++)
+        cluster_kill(c, i);
+    link_proxy_stop(c->links);
+    free(c->links);
+    if (getenv("ORDEAL_KEEP") == NULL)
+        dir_remove(c->dir, &err);
+}
+
+unsigned
+cluster_client_port(const struct replica_cluster *c, unsigned node)
+{
+    return c->base_port + node;
+}
+
+const char *
+cluster_path(const struct replica_cluster *c, unsigned node, const char *file)
+{
+    static char path[256];
+
+    snprintf(path, sizeof(path), "%s/n%u/%s", c->dir, node + 1, file);
+    return path;
+}
+
+static const char *
+daemon_path(void)
+{
+    static char path[512];
+    const char *build = getenv("ORDEAL_BUILDDIR");
+
+    snprintf(path, sizeof(path), "%s/ordeal-replica",
+             build == NULL ? "." : build);
+    return path;
+}
+
+static void
+child_exec(const struct replica_cluster *c, unsigned node, bool new_cluster)
+{
+    char name[8], data[128], listen[32], peers[CLUSTER_NODES][40], log[128];
+    const char *argv[24 + CLUSTER_ARGUMENTS_MAX];
+    unsigned n = 0;
+    int fd;
+
+    snprintf(name, sizeof(name), "n%u", node + 1);
+    snprintf(data, sizeof(data), "%s/n%u", c->dir, node + 1);
+    snprintf(log, sizeof(log), "%s/n%u.log", c->dir, node + 1);
+    snprintf(listen, sizeof(listen), "127.0.0.1:%u",
+             cluster_client_port(c, node));
+    argv[n++] = daemon_path();
+    argv[n++] = "--node";
+    argv[n++] = name;
+    argv[n++] = "--data";
+    argv[n++] = data;
+    argv[n++] = "--listen";
+    argv[n++] = listen;
+    for (unsigned i = 0; i < CLUSTER_NODES; i++) {
+        snprintf(peers[i], sizeof(peers[i]), "n%u=127.0.0.1:%u", i + 1,
+                 i == node ? c->base_port + CLUSTER_NODES + i
+                           : c->links->ports[node][i]);
+        argv[n++] = "--peer";
+        argv[n++] = peers[i];
+    }
+    if (new_cluster)
+        argv[n++] = "--new-cluster";
+    for (unsigned i = 0; c->arguments[i] != NULL; i++)
+        argv[n++] = c->arguments[i];
+    argv[n] = NULL;
+    if (c->file_bytes_max > 0) {
+        struct rlimit limit = {c->file_bytes_max, c->file_bytes_max};
+
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    dup2(fd, STDERR_FILENO);
+    dup2(fd, STDOUT_FILENO);
+    execv(argv[0], (char *const *)argv);
+    _exit(127);
+}
+
+void
+cluster_start_as(struct replica_cluster *c, unsigned node, bool new_cluster)
+{
+    pid_t parent = getpid(), pid;
+
+    assert(c->pids[node] == 0);
+    fflush(stdout);
+    pid = fork();
+    if (pid < 0)
+        abort();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(127);
+        child_exec(c, node, new_cluster);
+    }
+    c->pids[node] = pid;
+    c->started[node] = true;
+}
+
+void
+cluster_start(struct replica_cluster *c, unsigned node)
+{
+    cluster_start_as(c, node, !c->started[node]);
+}
+
+void
+cluster_start_all(struct replica_cluster *c)
+{
+    for (unsigned i = 0; i < CLUSTER_NODES; i++)
+        if (c->pids[i] == 0)
+            cluster_start(c, i);
+}
+
+void
+cluster_signal(struct replica_cluster *c, unsigned node, int signo)
+{
+    assert(c->pids[node] > 0);
+    kill(c->pids[node], signo);
+}
+
+void
+cluster_kill(struct replica_cluster *c, unsigned node)
+{
+    if (c->pids[node] == 0)
+        return;
+    kill(c->pids[node], SIGKILL);
+    waitpid(c->pids[node], NULL, 0);
+    c->pids[node] = 0;
+    c->paused[node] = false;
+}
+
+void
+cluster_pause(struct replica_cluster *c, unsigned node)
+{
+    cluster_signal(c, node, SIGSTOP);
+    c->paused[node] = true;
+}
+
+void
+cluster_resume(struct replica_cluster *c, unsigned node)
+{
+    cluster_signal(c, node, SIGCONT);
+    c->paused[node] = false;
+}
+
+void
+cluster_isolate(struct replica_cluster *c, unsigned node)
+{
+    link_proxy_isolate(c->links, node, true);
+}
+
+void
+cluster_heal(struct replica_cluster *c)
+{
+    for (unsigned i = 0; i < CLUSTER_NODES; i++)
+        link_proxy_isolate(c->links, i, false);
+}
+
+int
+cluster_wait(struct replica_cluster *c, unsigned node)
+{
+    int64_t deadline_ms = cluster_now_ms() + 10000;
+    int status;
+
+    while (waitpid(c->pids[node], &status, WNOHANG) == 0) {
+        if (cluster_now_ms() > deadline_ms)
+            return -1;
+        cluster_sleep_ms(5);
+    }
+    c->pids[node] = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* ---- HTTP ---- */
+
+void
+http_client_close(struct http_client *h)
+{
+    if (h->fd >= 0)
+        close(h->fd);
+    h->fd = -1;
+}
+
+static bool
+http_client_connect(struct http_client *h)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)h->port),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int one = 1;
+
+    if (h->fd >= 0)
+        return true;
+    h->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(h->fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+        http_client_close(h);
+        return false;
+    }
+    setsockopt(h->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    return true;
+}
+
+/* The whole response in 'buf', NUL-terminated; where its body begins. */
+static char *
+read_response(int fd, char *buf, size_t size, int64_t deadline_ms)
+{
+    size_t len = 0;
+
+    for (;;) {
+        int64_t left_ms = deadline_ms - cluster_now_ms();
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        char *end, *length;
+        ssize_t n;
+
+        if (left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0)
+            return NULL;
+        n = recv(fd, buf + len, size - len - 1, 0);
+        if (n <= 0)
+            return NULL;
+        len += (size_t)n;
+        buf[len] = '\0';
+        end = strstr(buf, "\r\n\r\n");
+        length = strstr(buf, "Content-Length: ");
+        if (end != NULL && length != NULL && length < end &&
+            len >= (size_t)(end + 4 - buf) + strtoul(length + 16, NULL, 10))
+            return end + 4;
+        if (len + 1 == size)
+            return NULL;
+    }
+}
+
+int
+http_client_send(struct http_client *h, const char *method, const char *path,
+                 const char *body)
+{
+    CLEANUP_FREE char *text = NULL;
+
+    if (!http_client_connect(h))
+        return -1;
+    text = xasprintf("%s %s HTTP/1.1\r\nHost: replica\r\n"
+                     "Content-Length: %zu\r\n\r\n%s",
+                     method, path, strlen(body), body);
+    if (send(h->fd, text, strlen(text), MSG_NOSIGNAL) !=
+        (ssize_t)strlen(text)) {
+        http_client_close(h);
+        return -1;
+    }
+    return 0;
+}
+
+int
+http_client_receive(struct http_client *h, int timeout_ms, int *ret_status,
+                    json_t **ret_json)
+{
+    CLEANUP_FREE char *response = xcalloc(1, RESPONSE_BYTES_MAX);
+    char *body = read_response(h->fd, response, RESPONSE_BYTES_MAX,
+                               cluster_now_ms() + timeout_ms);
+
+    if (body == NULL) {
+        http_client_close(h);
+        return -1;
+    }
+    *ret_status = (int)strtol(response + 9, NULL, 10);
+    *ret_json = json_loads(body, 0, NULL);
+    return 0;
+}
+
+int
+http_client_call(struct http_client *h, const char *method, const char *path,
+                 const char *body, int timeout_ms, int *ret_status,
+                 json_t **ret_json)
+{
+    if (http_client_send(h, method, path, body) < 0)
+        return -1;
+    return http_client_receive(h, timeout_ms, ret_status, ret_json);
+}
+
+json_t *
+cluster_call(struct replica_cluster *c, unsigned node, const char *method,
+             const char *path, const char *body, int *ret_status)
+{
+    struct http_client h = {-1, cluster_client_port(c, node)};
+    json_t *json = NULL;
+
+    if (http_client_call(&h, method, path, body, 7000, ret_status, &json) < 0)
+        *ret_status = 0;
+    http_client_close(&h);
+    return json;
+}
+
+/* The view of a ready primary; 0: the node is none. */
+static int64_t
+view_when_primary(struct replica_cluster *c, unsigned node)
+{
+    struct http_client h = {-1, cluster_client_port(c, node)};
+    const char *role;
+    json_t *json = NULL;
+    int64_t view = 0;
+    int status;
+
+    if (c->pids[node] == 0 || c->paused[node] ||
+        http_client_call(&h, "GET", "/v1/status", "", 500, &status, &json) < 0)
+        return 0;
+    http_client_close(&h);
+    role = json_string_value(json_object_get(json, "role"));
+    if (json_is_true(json_object_get(json, "ready")) && role != NULL &&
+        strcmp(role, "primary") == 0)
+        view = json_integer_value(json_object_get(json, "view"));
+    json_decref(json);
+    return view;
+}
+
+int
+cluster_primary(struct replica_cluster *c, int timeout_ms)
+{
+    int64_t deadline_ms = cluster_now_ms() + timeout_ms;
+
+    while (cluster_now_ms() < deadline_ms) {
+        int64_t best = 0;
+        int found = -1;
+
+        for (unsigned i = 0; i < CLUSTER_NODES; i++) {
+            int64_t view = view_when_primary(c, i);
+
+            if (view > best) {
+                best = view;
+                found = (int)i;
+            }
+        }
+        if (found >= 0)
+            return found;
+        cluster_sleep_ms(10);
+    }
+    return -1;
+}
+
+static json_t *
+until_answered(struct replica_cluster *c, const char *path, const char *body)
+{
+    int64_t deadline_ms = cluster_now_ms() + 5000;
+
+    while (cluster_now_ms() < deadline_ms) {
+        for (unsigned i = 0; i < CLUSTER_NODES; i++) {
+            struct http_client h = {-1, cluster_client_port(c, i)};
+            json_t *json = NULL;
+            int status = 0;
+
+            if (c->pids[i] == 0 || c->paused[i])
+                continue;
+            if (http_client_call(&h, "POST", path, body, 1000, &status,
+                                 &json) == 0)
+                http_client_close(&h);
+            if (status == 200)
+                return json;
+            json_decref(json);
+        }
+        cluster_sleep_ms(20);
+    }
+    return NULL;
+}
+
+json_t *
+cluster_command(struct replica_cluster *c, uint64_t operation,
+                const char *fields)
+{
+    CLEANUP_FREE char *body =
+        xasprintf("{\"operation\":\"%032" PRIx64 "\",\"client\":1,%s}",
+                  operation, fields);
+
+    return until_answered(c, "/v1/command", body);
+}
+
+json_t *
+cluster_tick(struct replica_cluster *c, uint64_t slot)
+{
+    CLEANUP_FREE char *body =
+        xasprintf("{\"client\":1,\"slot\":%" PRIu64 "}", slot);
+
+    return until_answered(c, "/v1/tick", body);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Three real replica processes on loopback, each with its own directory below
+ * a temporary one in the working directory, and a small blocking HTTP client.
+ * The processes die with the test.  Ports lie below the ephemeral range.
+ */
+#ifndef ORDEAL_TESTS_REPLICA_CLUSTER_H
+#define ORDEAL_TESTS_REPLICA_CLUSTER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CLUSTER_NODES 3
+#define CLUSTER_ARGUMENTS_MAX 16
+
+struct replica_cluster {
+    char dir[96];
+    unsigned base_port;
+    pid_t pids[CLUSTER_NODES]; /* 0: not running */
+    bool started[CLUSTER_NODES];
+    bool paused[CLUSTER_NODES];
+    const char *arguments[CLUSTER_ARGUMENTS_MAX + 1]; /* NULL-terminated */
+    uint64_t file_bytes_max;  /* limit of a started process; 0: none */
+    struct link_proxy *links; /* between the replicas */
+};
+
+/* Makes the directory; starts nothing.  'arguments' may be NULL. */
+void cluster_init(struct replica_cluster *c, const char *const *arguments);
+
+/* Kills what runs, removes the directory. */
+void cluster_release(struct replica_cluster *c);
+
+void cluster_start(struct replica_cluster *c, unsigned node);
+void cluster_start_all(struct replica_cluster *c);
+
+/* Starts as if it never ran: with --new-cluster again or without, as told. */
+void cluster_start_as(struct replica_cluster *c, unsigned node,
+                      bool new_cluster);
+
+void cluster_signal(struct replica_cluster *c, unsigned node, int signo);
+
+/* SIGSTOP and SIGCONT; a paused node is not asked for anything meanwhile. */
+void cluster_pause(struct replica_cluster *c, unsigned node);
+void cluster_resume(struct replica_cluster *c, unsigned node);
+
+/* Cuts all links of the node to the others, both ways; heals them. */
+void cluster_isolate(struct replica_cluster *c, unsigned node);
+void cluster_heal(struct replica_cluster *c);
+
+/* SIGKILL and reap. */
+void cluster_kill(struct replica_cluster *c, unsigned node);
+
+/* Exit status of a process that ends by itself; -1 after 10 s. */
+int cluster_wait(struct replica_cluster *c, unsigned node);
+
+/* The path of a node's directory or of a file in it; a static buffer. */
+const char *cluster_path(const struct replica_cluster *c, unsigned node,
+                         const char *file);
+unsigned cluster_client_port(const struct replica_cluster *c, unsigned node);
+
+/* ---- HTTP ---- */
+
+struct http_client {
+    int fd; /* -1: not connected */
+    unsigned port;
+};
+
+/*
+ * One request on a kept connection.  0 and the status (body as JSON in
+ * *ret_json when it is one, else NULL), or -1 on any doubt; then the
+ * connection is closed.
+ */
+int http_client_call(struct http_client *h, const char *method,
+                     const char *path, const char *body, int timeout_ms,
+                     int *ret_status, json_t **ret_json);
+void http_client_close(struct http_client *h);
+
+/* The two halves of a call; -1 closes the connection. */
+int http_client_send(struct http_client *h, const char *method,
+                     const char *path, const char *body);
+int http_client_receive(struct http_client *h, int timeout_ms, int *ret_status,
+                        json_t **ret_json);
+
+/* The same on a connection of its own; NULL on doubt. */
+json_t *cluster_call(struct replica_cluster *c, unsigned node,
+                     const char *method, const char *path, const char *body,
+                     int *ret_status);
+
+/*
+ * Waits for a primary that accepts commands; -1 after 'timeout_ms'.  With
+ * several the one of the highest view.
+ */
+int cluster_primary(struct replica_cluster *c, int timeout_ms);
+
+/*
+ * Sends a command (JSON without braces, operation excluded) to the primary,
+ * with redirects and retries of the same operation for 5 s.  NULL: no answer.
+ */
+json_t *cluster_command(struct replica_cluster *c, uint64_t operation,
+                        const char *fields);
+json_t *cluster_tick(struct replica_cluster *c, uint64_t slot);
+
+int64_t cluster_now_ms(void);
+void cluster_sleep_ms(int ms);
+
+#endif
