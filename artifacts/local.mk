@@ -12,3 +12,5 @@ libordeal_artifacts_a_SOURCES = \
 	%D%/text.c %D%/text.h
 libordeal_artifacts_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(CRYPTO_CFLAGS)
 ORDEAL_ARTIFACTS_LIBS = libordeal-artifacts.a
+
+EXTRA_DIST += docs/BUNDLE.md

@@ -22,3 +22,5 @@ libordeal_base_a_SOURCES = \
 libordeal_base_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ZSTD_CFLAGS) \
 	$(CRYPTO_CFLAGS)
 ORDEAL_BASE_LIBS = libordeal-base.a $(JANSSON_LIBS) $(ZSTD_LIBS) $(CRYPTO_LIBS)
+
+EXTRA_DIST += docs/HISTORY-FORMAT.md
