@@ -117,6 +117,7 @@ packages_unpack() {
             rm -f "$debs/$sha.deb"
             die "the cached package of '$name' was damaged: run again"
         }
+        touch "$debs/$sha.deb"
         dpkg-deb --fsys-tarfile "$debs/$sha.deb" |
             tar -x -C "$tree" --keep-directory-symlink --no-same-owner \
                 --exclude='./usr/share/*' ||
@@ -340,11 +341,27 @@ make_manifest() {
     printf '\n ]\n}\n'
 }
 
+# Each change of the recipe leaves an image behind: ten stay, and all of the
+# last day.  Packages stay three months after their last use.
+prune() {
+    local old
+    find "$images" -mindepth 1 -maxdepth 1 -type d -mtime +0 \
+        -name '????????????????????????????????' -printf '%T@ %p\n' |
+        sort -rn | tail -n +11 | cut -d' ' -f2- |
+        while read -r old; do
+            say "removing an image of long ago: $old"
+            rm -rf "$old"
+        done
+    find "$images/by-recipe" -xtype l -delete
+    find "$debs" -name '*.deb' -mtime +90 -delete
+}
+
 # The link by which 'path' finds the image of this recipe.
 publish() {
     mkdir -p "$images/by-recipe"
     ln -sfn "../$hash" "$work/link"
     mv -T "$work/link" "$images/by-recipe/$recipe"
+    touch "$images/$hash"
 }
 
 build() {
@@ -391,6 +408,7 @@ build() {
     rm -rf "${images:?}/$hash"
     mv -T "$out" "$images/$hash"
     publish
+    prune
     say "built in $((SECONDS - begun)) s: $images/$hash"
 }
 
@@ -414,6 +432,8 @@ build)
 path)
     [ -e "$images/by-recipe/$recipe/manifest.json" ] ||
         die "not built yet: run 'ordeal image build'"
+    # Used: prune() goes by age.
+    touch -c "$images/by-recipe/$recipe/." 2>/dev/null || true
     readlink -f "$images/by-recipe/$recipe"
     ;;
 *)

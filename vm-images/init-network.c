@@ -168,10 +168,9 @@ ipv6_disable(void)
 }
 
 int
-network_apply(const struct guest_config *config, struct error *err)
+network_apply_mgmt(const struct guest_config *config, struct error *err)
 {
     static const uint8_t mgmt[5] = {0x52, 0x54, 0x00, 0x6d, 0x67};
-    static const uint8_t cluster[5] = {0x52, 0x54, 0x00, 0x63, 0x6c};
     CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
@@ -181,9 +180,19 @@ network_apply(const struct guest_config *config, struct error *err)
         device_rename(fd, mgmt, "mgmt", err) < 0 ||
         address_apply(fd, "mgmt", &config->mgmt, err) < 0)
         return -1;
-    if (config->mgmt.gateway.s_addr != 0 &&
-        gateway_apply(fd, "mgmt", config->mgmt.gateway, err) < 0)
-        return -1;
+    if (config->mgmt.gateway.s_addr == 0)
+        return 0;
+    return gateway_apply(fd, "mgmt", config->mgmt.gateway, err);
+}
+
+int
+network_apply_cluster(const struct guest_config *config, struct error *err)
+{
+    static const uint8_t cluster[5] = {0x52, 0x54, 0x00, 0x63, 0x6c};
+    CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return error_errno(err, ERROR_ENVIRONMENT, errno, "socket");
     if (!config->cluster.present)
         return 0;
     if (device_rename(fd, cluster, "cluster", err) < 0 ||

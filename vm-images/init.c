@@ -10,9 +10,9 @@
  *
  * Failure modes: without a root disk there is nothing to run: it says so and
  * ends the guest (panic=-1 reboots, the host sees the console).  Without
- * configuration there is no SSH server; without a data disk no /data; both are
- * said on the console and the rest goes on.  An SSH server that ends is
- * started again after a second: it is the way in, not a daemon under test.
+ * configuration or mgmt there is no SSH server; without a data disk no /data;
+ * these are said on the console and the rest goes on.  An SSH server that ends
+ * is started again after a second: it is the way in, not a daemon under test.
  */
 #include "config.h"
 
@@ -180,8 +180,10 @@ config_apply(struct init *init, struct error *err)
              config.authorized_keys_len, 0600);
     explicit_bzero(archive, len);
     explicit_bzero(config.host_key, sizeof(config.host_key));
-    if (network_apply(&config, err) < 0)
+    if (network_apply_mgmt(&config, err) < 0)
         return -1;
+    if (network_apply_cluster(&config, err) < 0)
+        init_say("%s, continuing", err->text);
     inet_ntop(AF_INET, &config.mgmt.address, address, sizeof(address));
     snprintf(init->ssh_listen, sizeof(init->ssh_listen), "%s:22", address);
     return 0;

@@ -46,7 +46,8 @@ char *disk_read_config(const char *path, size_t *ret_len, struct error *err);
 int disk_mount_data(const char *path, const char *target, struct error *err);
 
 /* init-network.c: names, addresses, neighbours, routes; all by ioctl. */
-int network_apply(const struct guest_config *config, struct error *err);
+int network_apply_mgmt(const struct guest_config *config, struct error *err);
+int network_apply_cluster(const struct guest_config *config, struct error *err);
 
 /* init-process.c */
 
