@@ -26,6 +26,7 @@
 
 #define PROBE_TIMEOUT_NS (3 * NS_PER_S)
 #define PROBE_KERNEL_TIMEOUT_NS (6 * NS_PER_S)
+#define PROBE_LIFE_S "30" /* above every time limit given */
 #define PROBE_OUTPUT_BYTES_MAX (256 << 10)
 #define PROBE_WORDS_MAX 32
 #define PROBE_ROM_BYTES 65536

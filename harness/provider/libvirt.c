@@ -395,6 +395,27 @@ libvirt_stop_domain(struct libvirt_node *n, struct error *err)
     return rc;
 }
 
+/* Frames lost on this host, which nobody ordered, are worth a line. */
+static void
+libvirt_stop_fabric(struct libvirt *l)
+{
+    for (unsigned i = 0; l->fabric != NULL && i < l->cluster.node_count; i++) {
+        const char *name = l->cluster.nodes[i].name;
+        struct switch_port_stats s;
+
+        switch_stats(l->fabric, i, &s);
+        log_debug("provider", "%s: %" PRIu64 " frames in, %" PRIu64 " out",
+                  name, s.frames_in, s.frames_out);
+        if (s.overflow + s.failed + s.malformed + s.foreign > 0)
+            log_warning("provider",
+                        "%s: cluster network: %" PRIu64 " frames lost in the "
+                        "switch, %" PRIu64 " errors, %" PRIu64 " malformed, "
+                        "%" PRIu64 " with another's address, continuing",
+                        name, s.overflow, s.failed, s.malformed, s.foreign);
+    }
+    switch_free(TAKE(l->fabric));
+}
+
 static int
 libvirt_destroy(struct provider *p, struct error *err)
 {
@@ -411,7 +432,7 @@ libvirt_destroy(struct provider *p, struct error *err)
                     clock_now_ns(p->clock) + LIBVIRT_END_TIMEOUT_NS,
                     rc == 0 ? &first : &next) < 0)
         rc = -1;
-    switch_free(TAKE(l->fabric));
+    libvirt_stop_fabric(l);
     for (unsigned i = 0; i < NODE_COUNT_MAX; i++)
         libvirt_release_node(&l->nodes[i]);
     if (runtime_dir_remove(l->cluster.runtime_dir, rc == 0 ? &first : &next) <

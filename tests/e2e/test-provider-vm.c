@@ -303,6 +303,61 @@ test_recover_after_sigkill(void)
     cluster_release(&file.cluster);
 }
 
+/* What recover_all() has removed. */
+static struct {
+    char dirs[RUNTIME_DIR_COUNT_MAX][RUNTIME_DIR_SIZE];
+    size_t count;
+} recovered;
+
+/* What 'ordeal recover' does: every directory whose owner is dead. */
+static size_t
+recover_all(void)
+{
+    char dirs[RUNTIME_DIR_COUNT_MAX][RUNTIME_DIR_SIZE];
+    size_t count = runtime_dir_list(dirs, RUNTIME_DIR_COUNT_MAX), done = 0;
+    struct error err = {0};
+    int pid;
+
+    for (size_t i = 0; i < count; i++) {
+        if (runtime_dir_owner(dirs[i], &pid))
+            continue;
+        CHECK_OK(provider_recover(dirs[i], &err), &err);
+        CHECK_INT(orphans_count(ORPHANS_QEMU, dirs[i]), 0);
+        CHECK(!path_exists(dirs[i]));
+        if (recovered.count < RUNTIME_DIR_COUNT_MAX)
+            memcpy(recovered.dirs[recovered.count++], dirs[i], sizeof(dirs[i]));
+        done++;
+    }
+    return done;
+}
+
+static void
+test_killed_at_any_moment(void)
+{
+    static const int delays_ms[] = {60, 200, 350, 500, 700, 1000, 1500, 2500};
+    struct clock *clock = clock_monotonic();
+
+    recover_all();
+    for (size_t i = 0; i < ARRAY_LEN(delays_ms); i++) {
+        char *argv[] = {(char *)program, (char *)"--hold", NULL};
+        pid_t pid;
+
+        CHECK(posix_spawn(&pid, program, NULL, NULL, argv, environ) == 0);
+        clock_sleep_ns(clock, delays_ms[i] * NS_PER_MS);
+        kill(pid, SIGKILL);
+        CHECK(waitpid(pid, NULL, 0) == pid);
+        printf("# killed after %d ms: %zu directories\n", delays_ms[i],
+               recover_all());
+        CHECK_INT(recover_all(), 0);
+    }
+    clock_sleep_ns(clock, NS_PER_S); /* a late QEMU would show now */
+    CHECK(recovered.count > 0);
+    for (size_t i = 0; i < recovered.count; i++) {
+        CHECK_INT(orphans_count(ORPHANS_QEMU, recovered.dirs[i]), 0);
+        CHECK(!path_exists(recovered.dirs[i]));
+    }
+}
+
 static int
 hold_main(void)
 {
@@ -336,6 +391,7 @@ tests_main(void *arg)
     RUN(test_one_node);
     RUN(test_three_nodes);
     RUN(test_recover_after_sigkill);
+    RUN(test_killed_at_any_moment);
     RUN(test_nothing_is_left);
     return tap_done();
 }
