@@ -18,6 +18,8 @@
 #include "nemesis/params.h"
 
 #define DAEMON_POLL_NS (100 * NS_PER_MS)
+/* A killed process is gone when its memory is: a moment, not a second. */
+#define DAEMON_END_TIMEOUT_NS (2 * NS_PER_S)
 
 int
 daemon_setup(struct fault *f, const char *const keys[], struct error *err)
@@ -118,8 +120,8 @@ daemon_prove_node_down(struct fault *f, unsigned i, enum proof *ret,
     return 0;
 }
 
-int
-daemon_prove_down(struct fault *f, enum proof *ret, struct error *err)
+static int
+daemon_look_down(struct fault *f, enum proof *ret, struct error *err)
 {
     enum proof proof = PROOF_CONFIRMED;
 
@@ -134,6 +136,13 @@ daemon_prove_down(struct fault *f, enum proof *ret, struct error *err)
     }
     *ret = proof;
     return 0;
+}
+
+int
+daemon_prove_down(struct fault *f, enum proof *ret, struct error *err)
+{
+    return fault_prove_until(f, FAULT_EFFECT, DAEMON_END_TIMEOUT_NS,
+                             DAEMON_POLL_NS, daemon_look_down, ret, err);
 }
 
 static const char *
@@ -152,16 +161,10 @@ role_name(enum node_role role)
     return "?";
 }
 
-struct daemon_wait {
-    struct fault *fault;
-    bool looked; /* the last round could see every node */
-    struct error *err;
-};
-
-static bool
-daemon_node_up(struct daemon_wait *w, unsigned i)
+static int
+daemon_prove_node_up(struct fault *f, unsigned i, enum proof *ret,
+                     struct error *err)
 {
-    struct fault *f = w->fault;
     const struct daemon_fault *d = f->state;
     struct system_node n = world_node(f->world, i);
     struct system_status status = {.role = ROLE_UNKNOWN};
@@ -169,10 +172,8 @@ daemon_node_up(struct daemon_wait *w, unsigned i)
     struct error ignored = {0};
     bool other;
 
-    if (f->world->system->process(&n, &now, w->err) < 0) {
-        w->looked = false;
-        return false;
-    }
+    if (f->world->system->process(&n, &now, err) < 0)
+        return -1;
     if (f->world->system->status(f->world->cluster, i, TARGET_STATUS_TIMEOUT_NS,
                                  &status, &ignored) < 0)
         status.role = ROLE_UNKNOWN;
@@ -182,40 +183,35 @@ daemon_node_up(struct daemon_wait *w, unsigned i)
         json_pack("{s:i, s:I, s:b, s:b, s:s}", "pid", (int)now.pid,
                   "start_ticks", (json_int_t)now.start_ticks, "another", other,
                   "stopped", now.stopped, "role", role_name(status.role)));
-    return now.pid != 0 && !now.stopped && other && status.role != ROLE_UNKNOWN;
+    *ret = now.pid != 0 && !now.stopped && other && status.role != ROLE_UNKNOWN
+               ? PROOF_CONFIRMED
+               : PROOF_MISMATCH;
+    return 0;
 }
 
-static bool
-daemon_all_up(void *ctx)
+static int
+daemon_look_up(struct fault *f, enum proof *ret, struct error *err)
 {
-    struct daemon_wait *w = ctx;
-    bool up = true;
+    enum proof proof = PROOF_CONFIRMED;
 
-    w->looked = true;
-    for (unsigned i = 0; i < w->fault->world->cluster->node_count; i++)
-        if (w->fault->targets >> i & 1)
-            up &= daemon_node_up(w, i);
-    return up;
+    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
+        enum proof node = PROOF_INCONCLUSIVE;
+
+        if (!(f->targets >> i & 1))
+            continue;
+        if (daemon_prove_node_up(f, i, &node, err) < 0)
+            return -1;
+        proof = proof_merge(proof, node);
+    }
+    *ret = proof;
+    return 0;
 }
 
 int
 daemon_prove_up(struct fault *f, enum proof *ret, struct error *err)
 {
-    struct error last = {0};
-    struct daemon_wait wait = {.fault = f, .err = &last};
-    struct clock *clock = f->world->clock;
-
-    if (clock_poll(clock, clock_now_ns(clock) + FAULT_HEAL_TIMEOUT_NS,
-                   DAEMON_POLL_NS, daemon_all_up, &wait)) {
-        *ret = PROOF_CONFIRMED;
-        return 0;
-    }
-    if (!wait.looked) {
-        *err = last;
-        return -1;
-    }
-    *ret = PROOF_MISMATCH;
-    return 0;
+    return fault_prove_until(f, FAULT_HEALED, FAULT_HEAL_TIMEOUT_NS,
+                             DAEMON_POLL_NS, daemon_look_up, ret, err);
 }
 
 /* ---- healing ---- */

@@ -145,6 +145,46 @@ fault_prove(struct fault *f, enum fault_phase phase)
     return proof;
 }
 
+struct fault_wait {
+    struct fault *fault;
+    enum fault_phase phase;
+    int (*once)(struct fault *f, enum proof *ret, struct error *err);
+    int result;
+    enum proof proof;
+    struct error err;
+};
+
+static bool
+fault_look(void *ctx)
+{
+    struct fault_wait *w = ctx;
+
+    w->result = w->once(w->fault, &w->proof, &w->err);
+    if (w->result < 0)
+        return w->phase == FAULT_EFFECT;
+    return w->proof == PROOF_CONFIRMED;
+}
+
+int
+fault_prove_until(struct fault *f, enum fault_phase phase, int64_t timeout_ns,
+                  int64_t interval_ns,
+                  int (*once)(struct fault *f, enum proof *ret,
+                              struct error *err),
+                  enum proof *ret, struct error *err)
+{
+    struct fault_wait w = {.fault = f, .phase = phase, .once = once};
+    struct clock *clock = f->world->clock;
+
+    clock_poll(clock, clock_now_ns(clock) + timeout_ns, interval_ns, fault_look,
+               &w);
+    if (w.result < 0) {
+        *err = w.err;
+        return -1;
+    }
+    *ret = w.proof;
+    return 0;
+}
+
 int
 fault_heal(struct fault *f, struct error *err)
 {

@@ -120,6 +120,17 @@ int fault_inject(struct fault *f, struct error *err);
 /* Fills f->evidence anew; what went wrong while looking is in its "error". */
 enum proof fault_prove(struct fault *f, enum fault_phase phase);
 int fault_heal(struct fault *f, struct error *err);
+
+/*
+ * For prove(): looks with 'once' until it confirms or the time is over; the
+ * last look counts.  A look that fails ends a proof of effect at once, and is
+ * tried again in a proof of heal.
+ */
+int fault_prove_until(struct fault *f, enum fault_phase phase,
+                      int64_t timeout_ns, int64_t interval_ns,
+                      int (*once)(struct fault *f, enum proof *ret,
+                                  struct error *err),
+                      enum proof *ret, struct error *err);
 int fault_undo(const struct fault_world *w, const json_t *record,
                struct error *err);
 

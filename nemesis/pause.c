@@ -141,21 +141,16 @@ pause_prove_once(struct fault *f, enum fault_phase phase, enum proof *ret,
     return 0;
 }
 
-struct pause_wait {
-    struct fault *fault;
-    enum fault_phase phase;
-    enum proof proof;
-    struct error *err;
-    int result;
-};
-
-static bool
-pause_ready(void *ctx)
+static int
+pause_look_stopped(struct fault *f, enum proof *ret, struct error *err)
 {
-    struct pause_wait *w = ctx;
+    return pause_prove_once(f, FAULT_EFFECT, ret, err);
+}
 
-    w->result = pause_prove_once(w->fault, w->phase, &w->proof, w->err);
-    return w->result == 0 && w->proof == PROOF_CONFIRMED;
+static int
+pause_look_going(struct fault *f, enum proof *ret, struct error *err)
+{
+    return pause_prove_once(f, FAULT_HEALED, ret, err);
 }
 
 /* Signals act within a moment: what is not so after a second is a mismatch. */
@@ -163,18 +158,10 @@ static int
 pause_prove(struct fault *f, enum fault_phase phase, enum proof *ret,
             struct error *err)
 {
-    struct error last = {0};
-    struct pause_wait w = {.fault = f, .phase = phase, .err = &last};
-    struct clock *clock = f->world->clock;
-
-    clock_poll(clock, clock_now_ns(clock) + NS_PER_S, PAUSE_POLL_NS,
-               pause_ready, &w);
-    if (w.result < 0) {
-        *err = last;
-        return -1;
-    }
-    *ret = w.proof;
-    return 0;
+    return fault_prove_until(f, phase, NS_PER_S, PAUSE_POLL_NS,
+                             phase == FAULT_EFFECT ? pause_look_stopped
+                                                   : pause_look_going,
+                             ret, err);
 }
 
 /* ---- healing ---- */

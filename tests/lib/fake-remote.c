@@ -33,6 +33,14 @@ fake_begin(struct fake *f, struct error *err)
     pthread_mutex_lock(&fake_lock);
     f->clock.now_ns += FAKE_CALL_NS;
     f->call_count++;
+    for (unsigned i = 0; i < f->cluster.node_count; i++) {
+        struct fake_node *n = &f->nodes[i];
+
+        if (n->gone_ns != 0 && f->clock.now_ns >= n->gone_ns) {
+            n->running = n->stopped = false;
+            n->gone_ns = 0;
+        }
+    }
     trips = f->call_count >= f->trip_first && f->call_count <= f->trip_last;
     if (trips && f->trip == FAKE_KILL_BEFORE)
         raise(SIGKILL);
@@ -105,7 +113,8 @@ fake_probe(struct fake *f, unsigned from, const char *const argv[],
             buf_printf(&ret->out, "%s nc: can't connect: No route to host\n",
                        argv[i]);
         else if (!fake_packet(f, from, (unsigned)to) ||
-                 !fake_packet(f, (unsigned)to, from))
+                 !fake_packet(f, (unsigned)to, from) ||
+                 (f->slow_open > 0 && f->slow_open-- > 0))
             buf_printf(&ret->out, "%s nc: timed out\n", argv[i]);
         else
             buf_printf(&ret->out, "%s %s\n", argv[i],
@@ -394,7 +403,9 @@ fake_signal(const struct system_node *sn, int signo, struct error *err)
         return -1;
     if (signo != SIGCONT)
         fake_harm(f);
-    if (signo == SIGKILL)
+    if (signo == SIGKILL && f->death_ns > 0)
+        n->gone_ns = f->clock.now_ns + f->death_ns;
+    else if (signo == SIGKILL)
         n->running = n->stopped = false;
     else if (n->running)
         n->stopped = signo == SIGSTOP;

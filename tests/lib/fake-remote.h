@@ -34,6 +34,7 @@ struct fake_node {
     bool running, stopped, mute; /* mute: runs, but does not answer */
     int32_t pid;
     uint64_t start_ticks;
+    int64_t gone_ns; /* killed, and gone then; 0: not killed */
     unsigned starts;
     char table[96]; /* "": none */
     struct fake_rule rules[FAKE_RULES_MAX];
@@ -63,6 +64,8 @@ struct fake {
     unsigned trip_first, trip_last; /* these calls trip, counted from 1 */
     unsigned unknown_count;         /* commands the fake does not know */
     bool no_svc;
+    int64_t death_ns;   /* how long a killed process takes to be gone */
+    unsigned slow_open; /* so many connects on open paths are too late */
     void (*before_harm)(void *ctx); /* the moment before a node is harmed */
     void *ctx;
 };

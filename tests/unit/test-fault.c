@@ -215,6 +215,26 @@ test_kill_tells_a_reused_pid_by_its_start(void)
     teardown(&f);
 }
 
+/* Gone a moment after the signal is an effect; never gone is none. */
+static void
+test_kill_waits_for_the_process_to_end(void)
+{
+    struct fixture f;
+
+    setup(&f, "kill", "{}", 1);
+    f.fake->death_ns = 700 * NS_PER_MS;
+    inject(&f);
+    check_proof(&f, FAULT_EFFECT, PROOF_CONFIRMED);
+    CHECK(!f.fake->nodes[0].running);
+    teardown(&f);
+
+    setup(&f, "kill", "{}", 1);
+    f.fake->death_ns = 60 * NS_PER_S;
+    inject(&f);
+    check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+    teardown(&f);
+}
+
 static void
 test_kill_is_not_healed_until_the_system_answers(void)
 {
@@ -440,6 +460,22 @@ test_refused_connection_is_an_open_path(void)
     teardown(&f);
 }
 
+/* Slow guests: a late connect is no cut, a path that stays silent is. */
+static void
+test_late_connects_get_another_try(void)
+{
+    struct fixture f;
+
+    setup(&f, "partition", "{}", 1);
+    f.fake->slow_open = 5;
+    inject(&f);
+    check_proof(&f, FAULT_EFFECT, PROOF_CONFIRMED);
+    CHECK_INT(f.fake->slow_open, 0);
+    f.fake->slow_open = 1000;
+    check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+    teardown(&f);
+}
+
 static void
 test_table_is_named_after_the_run(void)
 {
@@ -542,6 +578,7 @@ main(void)
     RUN(test_kill_of_a_dead_daemon_fails);
     RUN(test_kill_sees_a_daemon_restarted_behind_its_back);
     RUN(test_kill_tells_a_reused_pid_by_its_start);
+    RUN(test_kill_waits_for_the_process_to_end);
     RUN(test_kill_is_not_healed_until_the_system_answers);
     RUN(test_kill_restarts_once);
     RUN(test_pause_is_seen_to_end_by_itself);
@@ -555,6 +592,7 @@ main(void)
     RUN(test_partition_sees_its_rules_vanish);
     RUN(test_partition_checks_the_pairs_it_left_alone);
     RUN(test_refused_connection_is_an_open_path);
+    RUN(test_late_connects_get_another_try);
     RUN(test_table_is_named_after_the_run);
     RUN(test_partition_of_all_in_halves_fails);
     RUN(test_bad_params_are_refused);
