@@ -489,7 +489,7 @@ partition_judge_probes(struct fault *f, const struct probe_matrix *m,
             bool cut = !healed && (partition_drops(p, from, to) ||
                                    partition_drops(p, to, from));
             enum probe_result r = m->result[from][to];
-            char pair[16];
+            char pair[32];
 
             if (from == to)
                 continue;

@@ -10,7 +10,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "nemesis/target.h"
+#include "nemesis/nemesis.h"
 #include "tests/lib/ns-guest.h"
 #include "tests/lib/tap.h"
 
@@ -370,6 +370,50 @@ test_pause_heals_itself(void)
     teardown(&f);
 }
 
+/* ---- all of it, in real time ---- */
+
+static void
+test_a_plan(void)
+{
+    static const char *const text =
+        "{\"start_after\":\"0s\",\"interval\":\"1s\",\"faults\":["
+        "{\"fault\":\"kill\",\"target\":\"primary\",\"duration\":\"200ms\"},"
+        "{\"fault\":\"pause\",\"target\":\"one\",\"duration\":\"200ms\"},"
+        "{\"fault\":\"partition\",\"duration\":\"1s\"}]}";
+    char path[] = "/tmp/ordeal-net-XXXXXX";
+    json_t *schedule = json_loads(text, 0, NULL);
+    struct nemesis_options options = {.world = &cluster.world};
+    struct nemesis_summary s;
+    struct error err = {0};
+    struct nemesis *nemesis;
+    struct plan plan;
+    int fd = mkstemp(path);
+
+    CHECK(schedule != NULL && fd >= 0);
+    close(fd);
+    CHECK_OK(plan_build(schedule, 3, 8 * NS_PER_S, NS_NODES, &plan, &err),
+             &err);
+    json_decref(schedule);
+    CHECK(plan.entry_count >= 4);
+    CHECK_OK(nemesis_check(&cluster.world, &plan, &err), &err);
+    options.plan = &plan;
+    options.journal = journal_open(path, &err);
+    CHECK(options.journal != NULL);
+    nemesis = nemesis_new(&options);
+    nemesis_run(nemesis);
+    nemesis_summary(nemesis, &s);
+    printf("# %u planned, %u confirmed, %u skipped\n", s.planned, s.confirmed,
+           s.skipped);
+    CHECK(s.confirmed >= 3);
+    CHECK_INT(s.mismatch + s.inconclusive + s.under_way, 0);
+    CHECK_INT(s.confirmed + s.skipped, s.planned);
+    check_all_open();
+    nemesis_free(nemesis);
+    journal_close(options.journal);
+    plan_release(&plan);
+    unlink(path);
+}
+
 int
 main(void)
 {
@@ -395,6 +439,7 @@ main(void)
     RUN(test_stop);
     RUN(test_pause);
     RUN(test_pause_heals_itself);
+    RUN(test_a_plan);
     ns_cluster_end(&cluster);
     return tap_done();
 }
