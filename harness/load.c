@@ -14,7 +14,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include "harness/load.h"
 
@@ -22,6 +21,7 @@
 #define LOAD_JOIN_MARGIN_NS (30 * NS_PER_S)
 #define LOAD_STACK_BYTES (1u << 20)
 #define LOAD_NAP_NS (50 * NS_PER_MS)
+#define LOAD_POLL_NS (10 * NS_PER_MS)
 
 /* Operations whose attempts are counted on when they are sent again. */
 #define LOAD_COUNTED_MAX 1024
@@ -41,6 +41,7 @@ struct load_client {
     int64_t next_ns, spaced_ns;
     pthread_t thread;
     bool running;
+    _Atomic bool ended;
     struct load_counted counted[LOAD_COUNTED_MAX];
 };
 
@@ -124,13 +125,13 @@ load_over(struct load *l)
            load_now(l) >= l->deadline_ns;
 }
 
-/* Sleeps in naps, so that a stop is seen soon. */
+/* Sleeps in naps, so that the window's end is seen soon. */
 static void
 load_wait_until(struct load *l, int64_t until_ns)
 {
     int64_t now = load_now(l);
 
-    while (now < until_ns && !load_halted(l) && !atomic_load(&l->cancelled)) {
+    while (now < until_ns && !load_over(l)) {
         int64_t left = until_ns - now;
 
         clock_sleep_ns(l->o.clock, left < LOAD_NAP_NS ? left : LOAD_NAP_NS);
@@ -613,6 +614,7 @@ load_client_main(void *ctx)
         if (!load_over(l))
             load_run_step(c, &step);
     }
+    atomic_store(&c->ended, true);
     return NULL;
 }
 
@@ -666,33 +668,6 @@ load_new(const struct load_options *options, struct error *err)
 }
 
 void
-load_free(struct load *l)
-{
-    struct error err = {0};
-
-    if (l == NULL)
-        return;
-    load_abort(l);
-    for (unsigned i = 0; i < l->o.client_count; i++) {
-        /* A thread that does not end keeps what it uses. */
-        if (l->clients[i].running && load_join(l, &err) < 0 &&
-            l->clients[i].running)
-            return;
-    }
-    for (unsigned i = 0; i <= l->o.client_count; i++) {
-        if (l->clients[i].client != NULL)
-            l->clients[i].client->ops->free(l->clients[i].client);
-        arena_release(&l->clients[i].arena);
-    }
-    for (unsigned i = 0; i < LOAD_OPEN_MAX; i++)
-        load_open_free(l->open[i]);
-    pthread_mutex_destroy(&l->workload_lock);
-    pthread_mutex_destroy(&l->lock);
-    free(l->clients);
-    free(l);
-}
-
-void
 load_cancel(struct load *l)
 {
     atomic_store(&l->cancelled, true);
@@ -721,6 +696,7 @@ load_start(struct load *l, int64_t deadline_ns, struct error *err)
         c->next_ns = now;
         if (l->o.rate > 0)
             c->next_ns += (int64_t)((double)i / l->o.rate * (double)NS_PER_S);
+        atomic_store(&c->ended, false);
         code = pthread_create(&c->thread, &attr, load_client_main, c);
         c->running = code == 0;
     }
@@ -732,34 +708,58 @@ load_start(struct load *l, int64_t deadline_ns, struct error *err)
                        "load: starting a client thread");
 }
 
+static bool
+load_all_ended(void *ctx)
+{
+    struct load *l = ctx;
+
+    for (unsigned i = 0; i < l->o.client_count; i++)
+        if (l->clients[i].running && !atomic_load(&l->clients[i].ended))
+            return false;
+    return true;
+}
+
 int
 load_join(struct load *l, struct error *err)
 {
-    int64_t wait_ns = l->deadline_ns - load_now(l);
-    struct timespec until;
-    unsigned stuck = 0;
+    int64_t now = load_now(l);
+    int64_t until = l->deadline_ns > now ? l->deadline_ns : now;
 
-    if (wait_ns < 0 || load_halted(l) || atomic_load(&l->cancelled))
-        wait_ns = 0;
-    wait_ns += l->o.attempt_timeout_ns + LOAD_JOIN_MARGIN_NS;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    wait_ns += until.tv_nsec;
-    until.tv_sec += (time_t)(wait_ns / NS_PER_S);
-    until.tv_nsec = (long)(wait_ns % NS_PER_S);
-    for (unsigned i = 0; i < l->o.client_count; i++) {
-        struct load_client *c = &l->clients[i];
-
-        if (!c->running)
-            continue;
-        if (pthread_clockjoin_np(c->thread, NULL, CLOCK_MONOTONIC, &until) == 0)
-            c->running = false;
-        else
-            stuck++;
-    }
-    if (stuck > 0)
+    if (load_over(l))
+        until = now;
+    until += l->o.attempt_timeout_ns + LOAD_JOIN_MARGIN_NS;
+    if (!clock_poll(l->o.clock, until, LOAD_POLL_NS, load_all_ended, l))
         return error_set(err, ERROR_BUG,
-                         "load: %u client threads did not end in time", stuck);
+                         "load: a client thread did not end in time");
+    for (unsigned i = 0; i < l->o.client_count; i++) {
+        if (l->clients[i].running)
+            pthread_join(l->clients[i].thread, NULL);
+        l->clients[i].running = false;
+    }
     return load_check(l, err);
+}
+
+void
+load_free(struct load *l)
+{
+    struct error err = {0};
+
+    if (l == NULL)
+        return;
+    load_abort(l);
+    if (load_join(l, &err) < 0 && !load_all_ended(l))
+        return; /* a stuck thread keeps what it uses */
+    for (unsigned i = 0; i <= l->o.client_count; i++) {
+        if (l->clients[i].client != NULL)
+            l->clients[i].client->ops->free(l->clients[i].client);
+        arena_release(&l->clients[i].arena);
+    }
+    for (unsigned i = 0; i < LOAD_OPEN_MAX; i++)
+        load_open_free(l->open[i]);
+    pthread_mutex_destroy(&l->workload_lock);
+    pthread_mutex_destroy(&l->lock);
+    free(l->clients);
+    free(l);
 }
 
 /* ---- setup, sweep, resolve: from the caller's thread ---- */

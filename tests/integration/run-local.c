@@ -4,10 +4,11 @@
  * virtual machines.  Load with one kind of harm, then heal, sweep, resolve,
  * sweep, seal, analyse; prints what was found.
  *
- *   run-local [--bug NAME] [--harm none|kill|isolate|pause] [--seed N]
+ *   run-local [--bug NAME] [--harm HARM] [--seed N]
  *             [--window SECONDS] [--rate R] [--clients N] [--interval SECONDS]
  *             [--keep] [--quiet]
  *
+ * HARM is none, kill, kill-all, isolate, deafen, mute or pause.
  * With --bug the expectation is that of scenarios/bugs.yaml, and the harm,
  * unless given, the one of its scenario.  Without, nothing may be found.
  * Exit status: 0 as expected, 1 not, 70 the run itself failed.
@@ -16,15 +17,28 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "analyzer/analyzer.h"
 #include "harness/load.h"
 #include "harness/scenario.h"
 #include "tests/lib/local-cluster.h"
 
-enum harm { HARM_NONE, HARM_KILL, HARM_ISOLATE, HARM_PAUSE };
+enum harm {
+    HARM_NONE,
+    HARM_KILL,     /* SIGKILL, and start again */
+    HARM_KILL_ALL, /* all at once */
+    HARM_ISOLATE,  /* all its links, both directions */
+    HARM_DEAFEN,   /* what the others send to it is lost */
+    HARM_MUTE,     /* what it sends to the others is lost */
+    HARM_PAUSE,    /* SIGSTOP, SIGCONT */
+};
 
-static const char *const harm_names[] = {"none", "kill", "isolate", "pause"};
+static const char *const harm_names[] = {
+    [HARM_NONE] = "none",         [HARM_KILL] = "kill",
+    [HARM_KILL_ALL] = "kill-all", [HARM_ISOLATE] = "isolate",
+    [HARM_DEAFEN] = "deafen",     [HARM_MUTE] = "mute",
+    [HARM_PAUSE] = "pause"};
 
 struct options {
     const char *bug;
@@ -53,24 +67,48 @@ struct run {
 static double
 harm_duration_s(enum harm harm)
 {
-    return harm == HARM_KILL ? 1.5 : harm == HARM_PAUSE ? 3 : 4;
+    switch (harm) {
+    case HARM_KILL:
+    case HARM_KILL_ALL:
+        return 1.5;
+    case HARM_PAUSE:
+        return 3;
+    default:
+        return 4;
+    }
+}
+
+static void
+harm_cut(struct run *r, enum harm harm, unsigned node, bool cut)
+{
+    struct link_proxy *links = &r->cluster.links;
+
+    for (unsigned i = 0; i < r->cluster.cluster.node_count; i++) {
+        if (harm != HARM_DEAFEN)
+            atomic_store(&links->cut[node][i], cut);
+        if (harm != HARM_MUTE)
+            atomic_store(&links->cut[i][node], cut);
+    }
 }
 
 static void
 harm_begin(struct run *r, enum harm harm, unsigned node)
 {
     switch (harm) {
+    case HARM_NONE:
+        break;
+    case HARM_KILL_ALL:
+        for (unsigned i = 0; i < r->cluster.cluster.node_count; i++)
+            local_kill_node(&r->cluster, i);
+        break;
     case HARM_KILL:
         local_kill_node(&r->cluster, node);
-        break;
-    case HARM_ISOLATE:
-        link_proxy_isolate(&r->cluster.links, node, true);
         break;
     case HARM_PAUSE:
         kill(r->cluster.pids[node], SIGSTOP);
         break;
-    case HARM_NONE:
-        break;
+    default:
+        harm_cut(r, harm, node, true);
     }
 }
 
@@ -78,16 +116,20 @@ static int
 harm_end(struct run *r, enum harm harm, unsigned node, struct error *err)
 {
     switch (harm) {
+    case HARM_NONE:
+        break;
+    case HARM_KILL_ALL:
+        for (unsigned i = 0; i < r->cluster.cluster.node_count; i++)
+            if (local_start_node(&r->cluster, i, err) < 0)
+                return -1;
+        break;
     case HARM_KILL:
         return local_start_node(&r->cluster, node, err);
-    case HARM_ISOLATE:
-        link_proxy_isolate(&r->cluster.links, node, false);
-        break;
     case HARM_PAUSE:
         kill(r->cluster.pids[node], SIGCONT);
         break;
-    case HARM_NONE:
-        break;
+    default:
+        harm_cut(r, harm, node, false);
     }
     return 0;
 }
@@ -194,6 +236,16 @@ run_in(struct run *r, double seconds)
     return clock_now_ns(r->clock) + (int64_t)(seconds * (double)NS_PER_S);
 }
 
+/* The most memory this process ever had. */
+static long
+run_peak_kib(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
 static int
 run_load(struct run *r, struct error *err)
 {
@@ -229,12 +281,12 @@ run_load(struct run *r, struct error *err)
                " fail %" PRIu64 " unknown; %" PRIu64 " retries, %" PRIu64
                " given up, %" PRIu64 " resolved, %" PRIu64
                " unresolved; %" PRIu64 " leader changes; swept %" PRIu64
-               " and %" PRIu64 ", missed %" PRIu64 "\n",
+               " and %" PRIu64 ", missed %" PRIu64 "; peak %ld KiB\n",
                r->harmed, r->primary_hits, s.attempts[EVENT_OK],
                s.attempts[EVENT_FAIL], s.attempts[EVENT_UNKNOWN], s.retries,
                s.given_up, resolved.resolved, resolved.unresolved,
                s.leader_changes, sweeps[0].read, sweeps[1].read,
-               sweeps[0].missed + sweeps[1].missed);
+               sweeps[0].missed + sweeps[1].missed, run_peak_kib());
     return 0;
 }
 

@@ -207,16 +207,6 @@ link_proxy_start(struct link_proxy *p, unsigned node_count,
         assert(!"cannot start a thread");
 }
 
-/* Cuts or heals all links of a node in both directions. */
-static void
-link_proxy_isolate(struct link_proxy *p, unsigned node, bool cut)
-{
-    for (unsigned i = 0; i < p->node_count; i++) {
-        atomic_store(&p->cut[node][i], cut);
-        atomic_store(&p->cut[i][node], cut);
-    }
-}
-
 static void
 link_proxy_stop(struct link_proxy *p)
 {
