@@ -12,6 +12,7 @@ libordeal_replica_a_SOURCES = \
 	%D%/json.c %D%/json.h \
 	%D%/log.c %D%/log.h \
 	%D%/meta.c %D%/meta.h \
+	%D%/options.c %D%/options.h \
 	%D%/snapshot.c %D%/snapshot.h
 libordeal_replica_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(UV_CFLAGS) \
 	$(MHD_CFLAGS)
@@ -33,7 +34,6 @@ ordeal_replica_SOURCES = \
 	%D%/disk.c %D%/disk.h \
 	%D%/http.c %D%/http.h \
 	%D%/main.c \
-	%D%/options.c %D%/options.h \
 	%D%/peer.c %D%/peer.h \
 	%D%/server.c %D%/server.h \
 	%D%/server-api.c

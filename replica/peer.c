@@ -353,6 +353,19 @@ incoming_refuse(struct connection *c, const char *why)
     connection_close(c);
 }
 
+/* A peer has one connection: what it had before is dead, or will be. */
+static void
+incoming_replace(struct connection *c)
+{
+    struct connection *other, *next;
+
+    for (other = c->peers->inbound; other != NULL; other = next) {
+        next = other->next;
+        if (other != c && other->greeted && other->from == c->from)
+            connection_close(other);
+    }
+}
+
 /* Whether the connection is still there afterwards. */
 static bool
 incoming_frame(struct connection *c, const uint8_t *body, size_t len)
@@ -370,6 +383,7 @@ incoming_frame(struct connection *c, const uint8_t *body, size_t len)
         incoming_refuse(c, why);
         return false;
     }
+    incoming_replace(c);
     c->greeted = true;
     return true;
 }

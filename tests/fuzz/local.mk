@@ -4,3 +4,8 @@ check_PROGRAMS += fuzz-history
 TESTS += fuzz-history
 fuzz_history_SOURCES = %D%/fuzz-history.c tests/lib/random-event.h
 fuzz_history_LDADD = $(ORDEAL_BASE_LIBS)
+check_PROGRAMS += fuzz-replica
+TESTS += fuzz-replica
+fuzz_replica_SOURCES = %D%/fuzz-replica.c
+fuzz_replica_LDADD = libordeal-replica.a libordeal-vsr.a libordeal-base.a \
+	$(JANSSON_LIBS)

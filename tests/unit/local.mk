@@ -53,7 +53,9 @@ UNIT_TESTS += test-schedule
 test_schedule_SOURCES = %D%/test-schedule.c
 test_schedule_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 
-UNIT_TESTS += test-engine-lease test-replica-log
+UNIT_TESTS += test-engine-lease test-replica-log test-replica-command
+test_replica_command_SOURCES = %D%/test-replica-command.c
+test_replica_command_LDADD = $(ORDEAL_REPLICA_LIBS)
 test_engine_lease_SOURCES = %D%/test-engine-lease.c
 test_engine_lease_LDADD = $(ORDEAL_REPLICA_LIBS)
 test_replica_log_SOURCES = %D%/test-replica-log.c
