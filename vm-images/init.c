@@ -297,6 +297,7 @@ wait_for_children(struct init *init, int64_t deadline_ns)
 static void
 end(struct init *init, int how)
 {
+    const char *const sync_all[] = {"/bin/sync", NULL};
     const char *const unmount[] = {"/bin/umount", "/data", NULL};
     struct error err;
 
@@ -306,6 +307,9 @@ end(struct init *init, int how)
     wait_for_children(init, now_ns() + END_GRACE_NS);
     kill(-1, SIGKILL);
     wait_for_children(init, now_ns() + END_GRACE_NS);
+    /* In case something holds /data. */
+    if (process_run(sync_all, END_UNMOUNT_NS, &err) < 0)
+        init_say("%s, continuing", err.text);
     if (process_run(unmount, END_UNMOUNT_NS, &err) < 0)
         init_say("%s, continuing", err.text);
     reboot(how);

@@ -48,11 +48,29 @@ once() {
 check 'only one of them built' once
 check 'the image is found' image_is one
 
+# Images nobody used for days: ten of them may stay.
+days=2
+while [ $days -lt 14 ]; do
+    old="$work/other place/images/000000000000000000000000000000$((10 + days))"
+    mkdir -p "$old"
+    touch -d "$days days ago" "$old"
+    days=$((days + 1))
+done
+
 other() {
     umask 077
     TZ=Asia/Tokyo LANG=C.UTF-8 recipe 'other place' build
 }
 check 'a build elsewhere works' other
+old_images() {
+    ls "$work/other place/images"
+    [ "$(find "$work/other place/images" -name '0000*' | wc -l)" = 10 ]
+}
+not_there() {
+    [ ! -e "$1" ]
+}
+check 'and leaves ten old images' old_images
+check 'which are the newest' not_there "$old"
 for file in vmlinuz initrd root.img manifest.json; do
     check "$file has the same bytes" same "$file"
 done
