@@ -14,3 +14,4 @@ simulate_LDADD = $(ORDEAL_VSR_LIBS)
 check_PROGRAMS += test-simulation
 test_simulation_SOURCES = %D%/test-simulation.c $(simulation_sources)
 test_simulation_LDADD = $(ORDEAL_VSR_LIBS)
+TESTS += test-simulation

@@ -37,6 +37,19 @@ draw_config(struct profile *p, struct rng *r, unsigned mutation)
         c->mutation = mutation;
 }
 
+static void
+calm(struct profile *p)
+{
+    p->nodes = p->config.replica_count = 3;
+    p->drop = p->duplicate = p->late = p->late_ok = 0;
+    p->sync_failure = p->bad_chunk = 0;
+    p->crash_ns = p->partition_ns = p->pause_ns = 0;
+    p->wipe = p->corrupt = p->chop = p->large_payload = 0;
+    p->crash_voter = p->crash_opener = 0;
+    p->disk_ns = MS;
+    p->delay_ns = 2 * MS;
+}
+
 /* Some wrong lines show only under faults that are rare otherwise. */
 static void
 focus(struct profile *p, struct rng *r, unsigned mutation)
@@ -48,19 +61,28 @@ focus(struct profile *p, struct rng *r, unsigned mutation)
         p->disk_ns = 10 * MS;
         break;
     case VSR_MUTATION_COUNT_OLD_LIFE:
-        p->nodes = p->config.replica_count = 3;
-        p->crash_ns = p->pause_ns = 0;
-        p->corrupt = p->chop = p->sync_failure = 0;
-        p->drop = 0.3;
+        calm(p);
+        p->fault_ns = 8000 * MS;
+        p->drop = 0.15;
+        p->late_ok = 0.4;
         p->wipe = 1;
-        p->vote_crash = 0.5;
+        p->crash_voter = 0.2;
+        p->partition_ns = 150 * MS;
+        p->mend_ns = 120 * MS;
         break;
     case VSR_MUTATION_OLD_ROUND:
-        p->nodes = p->config.replica_count = 3;
-        p->crash_ns = p->pause_ns = 0;
-        p->late = 0.4;
-        p->drop = 0;
+        calm(p);
+        p->fault_ns = 6000 * MS;
+        p->clients = 5;
+        p->late_ok = 0.4;
+        p->delay_ns = 15 * MS;
         p->partition_ns = 100 * MS;
+        break;
+    case VSR_MUTATION_SERVE_UNOPENED:
+        p->fault_ns = 6000 * MS;
+        p->disk_ns = 10 * MS;
+        p->crash_ns = 300 * MS;
+        p->crash_opener = 0.5;
         break;
     case VSR_MUTATION_STALE_TRANSFER:
         p->late = 0.05;
@@ -106,12 +128,15 @@ profile_draw(struct profile *p, uint64_t seed, unsigned mutation)
         p->partition_ns = 80 * MS + rng_below(&r, 400 * MS);
     if (rng_chance(&r, 0.3))
         p->pause_ns = 200 * MS + rng_below(&r, 500 * MS);
+    p->mend_ns = 80 * MS + rng_below(&r, 400 * MS);
     p->wipe = sometimes(&r, 0.4, 0.6);
     p->corrupt = sometimes(&r, 0.3, 0.3);
     p->chop = sometimes(&r, 0.3, 0.3);
     p->bad_chunk = sometimes(&r, 0.3, 0.1);
     p->large_payload = sometimes(&r, 0.1, 0.05);
-    p->vote_crash = sometimes(&r, 0.2, 0.3);
+    p->late_ok = rng_chance(&r, 0.1) ? 0.4 * rng_unit(&r) : p->late;
+    p->crash_voter = sometimes(&r, 0.2, 0.3);
+    p->crash_opener = sometimes(&r, 0.2, 0.5);
     p->deaf = rng_chance(&r, 0.1);
     p->mute = !p->deaf && rng_chance(&r, 0.1);
     draw_config(p, &r, mutation);

@@ -37,7 +37,7 @@ enum event_type {
     EV_REPLY,
     EV_CLIENT,
     EV_CRASH,
-    EV_CRASH_VOTER,
+    EV_CRASH_SPEAKER,
     EV_RESTART,
     EV_PARTITION,
     EV_MEND,
@@ -145,25 +145,31 @@ spread(struct rng *r, uint64_t mean)
 
 /* ---- network ------------------------------------------------------------ */
 
-/* Crashes a voter at once; what it said arrives in its next life. */
+/* Crashes who votes or opens a view at once; a vote then arrives in its next
+ * life, the no-op that opened the view may not have been synced. */
 static bool
-crash_after_vote(struct sim *s, const struct vsr_message *m)
+crash_speaker(struct sim *s, const struct vsr_message *m)
 {
-    if (s->healed || m->type != VSR_DO_VIEW_CHANGE ||
-        !rng_chance(&s->rng_fault, s->profile.vote_crash))
+    bool vote = m->type == VSR_DO_VIEW_CHANGE;
+    bool opens = m->type == VSR_PREPARE && m->entry_count > 0 &&
+                 m->entries[0].kind == VSR_KIND_NOOP;
+    double chance = vote    ? s->profile.crash_voter
+                    : opens ? s->profile.crash_opener
+                            : 0;
+    if (s->healed || !rng_chance(&s->rng_fault, chance))
         return false;
-    push(s, (struct sim_event){.type = EV_CRASH_VOTER,
+    push(s, (struct sim_event){.type = EV_CRASH_SPEAKER,
                                .node = m->from,
                                .boot = s->nodes[m->from].boot,
                                .time_ns = s->now_ns});
-    return true;
+    return vote;
 }
 
 static void
 post(struct sim *s, const struct vsr_message *m, const void *data,
      size_t length)
 {
-    bool slow = crash_after_vote(s, m);
+    bool slow = crash_speaker(s, m);
     const struct profile *p = &s->profile;
     struct rng *r = &s->rng_net;
     s->report->messages++;
@@ -177,7 +183,8 @@ post(struct sim *s, const struct vsr_message *m, const void *data,
                               .time_ns =
                                   s->now_ns + 50000 + rng_below(r, p->delay_ns),
                               .length = length};
-        if (rng_chance(r, p->late) || slow)
+        if (slow ||
+            rng_chance(r, m->type == VSR_PREPARE_OK ? p->late_ok : p->late))
             e.time_ns += rng_below(r, 1500 * MS);
         e.data = xcalloc(1, length);
         memcpy(e.data, data, length);
@@ -777,7 +784,7 @@ on_partition(struct sim *s)
         }
     sim_say(s, -1, "partition of shape %u around n%u, side %llx", shape, alone,
             (ull)side);
-    fault_later(s, EV_MEND, 300 * MS);
+    fault_later(s, EV_MEND, s->profile.mend_ns);
 }
 
 static void
@@ -831,7 +838,8 @@ on_heal(struct sim *s)
     s->last_at_heal = s->oracle.last;
     on_mend(s);
     cut_off(s);
-    p->drop = p->duplicate = p->late = p->sync_failure = p->bad_chunk = 0;
+    p->drop = p->duplicate = p->late = p->late_ok = 0;
+    p->sync_failure = p->bad_chunk = 0;
     for (unsigned i = 0; i < p->nodes; i++) {
         s->nodes[i].paused_until_ns = 0;
         if (!s->nodes[i].up)
@@ -983,7 +991,7 @@ dispatch(struct sim *s, struct sim_event *e)
     case EV_CRASH:
         on_crash(s);
         break;
-    case EV_CRASH_VOTER:
+    case EV_CRASH_SPEAKER:
         if (n->boot == e->boot)
             crash_and_restart(s, e->node);
         break;

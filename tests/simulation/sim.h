@@ -45,11 +45,13 @@ struct profile {
     uint64_t disk_ns; /* most time of a disk order */
     double sync_failure;
     uint64_t crash_ns, partition_ns, pause_ns; /* mean time between; 0 none */
+    uint64_t mend_ns;                          /* mean length of a partition */
     double wipe, corrupt, chop;                /* chance at a crash */
     double bad_chunk;
     double large_payload;
-    double vote_crash; /* chance to crash after a vote, which travels slowly */
-    bool deaf, mute;   /* not healed: links to, or from, the last primary */
+    double late_ok;                   /* 'late' of PREPARE_OK */
+    double crash_voter, crash_opener; /* chance to crash on a vote, a no-op */
+    bool deaf, mute; /* not healed: links to, or from, the last primary */
     struct vsr_config config; /* replica and seed are filled in per start */
 };
 
