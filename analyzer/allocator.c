@@ -177,6 +177,26 @@ member(const struct allocator *m, struct span span, uint32_t i)
     return f->resource_of_id[f->table->lists[span.first + i]];
 }
 
+bool
+allocator_may_be(const struct allocator *m, uint32_t hidden, uint32_t lease)
+{
+    const struct lease_fact *fact = &m->facts->leases[lease];
+    const struct model_lease *l = &m->leases[hidden];
+    const struct answer *a;
+
+    if (fact->creator != TABLE_NONE || m->bound[lease] != TABLE_NONE ||
+        m->id_of[hidden] != TABLE_NONE)
+        return false;
+    if (fact->shown == TABLE_NONE)
+        return true;
+    a = &m->facts->table->answers[fact->shown];
+    return (a->holder == TABLE_NONE || a->holder == l->holder) &&
+           (a->deadline == SLOT_NONE || (a->deadline >= l->deadline_low &&
+                                         a->deadline <= l->deadline_high)) &&
+           (a->resources.count == 0 ||
+            a->resources.count == l->resources.count);
+}
+
 /* ---- time ---- */
 
 static uint64_t
@@ -382,27 +402,25 @@ set_members(struct allocator *m, uint32_t lease, enum state state)
 }
 
 static void
-end_lease(struct allocator *m, uint32_t lease, enum state state, bool unseen)
+end_lease(struct allocator *m, uint32_t lease, enum state state,
+          struct slots when)
 {
     int64_t history = m->facts->table->limits.history_slots;
     struct model_lease *l;
-    int64_t earliest;
 
     change_counts(m);
     l = change_lease(m, lease);
-    earliest = l->created_slot;
-    if (state == STATE_EXPIRED && l->deadline_low > earliest)
-        earliest = l->deadline_low;
     bucket_add(m, l, -1);
     l->state = state;
-    l->retire_high = m->slot + history;
-    l->retire_low = (unseen ? earliest : m->slot) + history;
+    l->retire_low =
+        (when.low > l->created_slot ? when.low : l->created_slot) + history;
+    l->retire_high = when.high + history;
     m->ended[m->ended_count++] = lease;
     set_members(m, lease, STATE_AVAILABLE);
 }
 
 static void
-make_lease(struct allocator *m, uint32_t op, uint32_t lease, bool unseen)
+make_lease(struct allocator *m, uint32_t op, uint32_t lease, struct slots when)
 {
     const struct operations *o = &m->facts->table->operations;
     struct model_lease *l;
@@ -417,9 +435,9 @@ make_lease(struct allocator *m, uint32_t op, uint32_t lease, bool unseen)
         .holder = o->holder[op],
         .resources = o->resources[op],
         .epoch = 1,
-        .created_slot = unseen ? 0 : m->slot,
-        .deadline_low = (unseen ? 0 : m->slot) + o->amount[op],
-        .deadline_high = m->slot + o->amount[op],
+        .created_slot = when.low,
+        .deadline_low = when.low + o->amount[op],
+        .deadline_high = when.high + o->amount[op],
     };
     bucket_add(m, l, 1);
     set_members(m, lease, STATE_RESERVED);
@@ -458,7 +476,7 @@ learn_presence(struct allocator *m, uint32_t lease, bool there)
 }
 
 static void
-do_command(struct allocator *m, uint32_t op, uint32_t lease, bool unseen)
+do_command(struct allocator *m, uint32_t op, uint32_t lease, struct slots when)
 {
     switch ((enum function)m->facts->table->operations.function[op]) {
     case FUNCTION_CONFIRM:
@@ -466,19 +484,19 @@ do_command(struct allocator *m, uint32_t op, uint32_t lease, bool unseen)
         break;
     case FUNCTION_RELEASE:
         change_lease(m, lease)->epoch++;
-        end_lease(m, lease, STATE_RELEASED, unseen);
+        end_lease(m, lease, STATE_RELEASED, when);
         break;
     case FUNCTION_REVOKE:
         revoke_lease(m, lease);
         break;
     default:
-        end_lease(m, lease, STATE_REVOKED, unseen);
+        end_lease(m, lease, STATE_REVOKED, when);
     }
 }
 
 void
 allocator_do(struct allocator *m, uint32_t op, enum code code, uint32_t lease,
-             bool unseen)
+             struct slots when)
 {
     const struct facts *f = m->facts;
     const struct operations *o = &f->table->operations;
@@ -489,14 +507,14 @@ allocator_do(struct allocator *m, uint32_t op, enum code code, uint32_t lease,
         lease = allocator_resolve(m, f->lease_of_id[o->lease[op]]);
         learn_presence(m, lease, code != CODE_RESERVATION_NOT_FOUND);
         if (code == CODE_OK)
-            do_command(m, op, lease, unseen);
+            do_command(m, op, lease, when);
     } else if (code == CODE_OK && fn == FUNCTION_CREATE_RESOURCE) {
         change_counts(m);
         m->resource_count++;
         r = change_resource(m, member(m, o->resources[op], 0));
         *r = (struct model_resource){true, STATE_AVAILABLE, TABLE_NONE, 0};
     } else if (code == CODE_OK) {
-        make_lease(m, op, lease, unseen);
+        make_lease(m, op, lease, when);
     }
 }
 
@@ -510,10 +528,10 @@ allocator_can_expire(const struct allocator *m, uint32_t lease)
 }
 
 void
-allocator_expire(struct allocator *m, uint32_t lease, bool unseen)
+allocator_expire(struct allocator *m, uint32_t lease, struct slots when)
 {
     change_lease(m, lease)->epoch++;
-    end_lease(m, lease, STATE_EXPIRED, unseen);
+    end_lease(m, lease, STATE_EXPIRED, when);
 }
 
 /* ---- what it shows ---- */
@@ -529,9 +547,7 @@ same_lease(const struct allocator *m, uint32_t have, uint32_t shown_id)
     shown = m->facts->lease_of_id[shown_id];
     if (allocator_resolve(m, shown) == have)
         return true;
-    return have >= m->facts->lease_count && m->id_of[have] == TABLE_NONE &&
-           m->bound[shown] == TABLE_NONE &&
-           m->facts->leases[shown].creator == TABLE_NONE;
+    return have >= m->facts->lease_count && allocator_may_be(m, have, shown);
 }
 
 static bool

@@ -75,21 +75,30 @@ bool allocator_accepts(const struct allocator *m, uint32_t op, enum code code);
 /* What it would answer, for people to read. */
 enum code allocator_expects(const struct allocator *m, uint32_t op);
 
+/* The bounds of the slot in which something happened; equal when it is known.
+ */
+struct slots {
+    int64_t low, high;
+};
+
 /*
  * The operation happens and is answered 'code', which the model accepts.
- * 'lease': the number of the lease that an ok reserve makes.  'unseen': it
- * happened at some unknown time up to now.
+ * 'lease': the number of the lease that an ok reserve makes.
  */
 void allocator_do(struct allocator *m, uint32_t op, enum code code,
-                  uint32_t lease, bool unseen);
+                  uint32_t lease, struct slots when);
 
 /* The lease expires: whether it can, and that it does. */
 bool allocator_can_expire(const struct allocator *m, uint32_t lease);
-void allocator_expire(struct allocator *m, uint32_t lease, bool unseen);
+void allocator_expire(struct allocator *m, uint32_t lease, struct slots when);
 
 /* Whether a read may show this now; and what it teaches. */
 bool allocator_shows(const struct allocator *m, const struct answer *a);
 void allocator_shown(struct allocator *m, const struct answer *a);
+
+/* Whether the hidden lease may turn out to be this one, by what reads tell. */
+bool allocator_may_be(const struct allocator *m, uint32_t hidden,
+                      uint32_t lease);
 
 /* The number under which the model keeps a lease. */
 uint32_t allocator_resolve(const struct allocator *m, uint32_t lease);

@@ -80,6 +80,12 @@ void checker_unknown(struct checker_run *run, const char *fmt, ...)
 void witness_event(struct checker_run *run, uint32_t event);
 void witness_operation(struct checker_run *run, uint32_t op);
 
+/*
+ * Another operation with the same id and other contents that the system
+ * answered while the record of one of the two must have been there; NONE.
+ */
+uint32_t answered_with_other_contents(const struct table *t, uint32_t op);
+
 /* ---- words for witnesses (describe.c) ---- */
 
 #define DESCRIBE_SIZE 192

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * duplicate_execution: all recorded answers of one operation must be the answer
- * of one execution: the same position, the same result.  Only when so much
- * logical time lies between two answers that the dedupe record may have been
- * dropped is a second execution allowed.
+ * of one execution: the same position, the same result; and of two operations
+ * with one id (other contents) only one is executed.  Only when so much logical
+ * time lies between two answers that the dedupe record may have been dropped is
+ * a second execution allowed.
  */
 #include "config.h"
 
@@ -74,6 +75,50 @@ compare(struct checker_run *run, uint32_t first, uint32_t second)
         report(run, first, second);
 }
 
+uint32_t
+answered_with_other_contents(const struct table *t, uint32_t op)
+{
+    const struct operations *o = &t->operations;
+    const struct answer *a;
+
+    if (o->answer[op] == TABLE_NONE)
+        return TABLE_NONE;
+    a = &t->answers[o->answer[op]];
+    for (uint32_t other = o->same_id_next[op]; other != TABLE_NONE;
+         other = o->same_id_next[other]) {
+        const struct answer *b;
+
+        if (o->answer[other] == TABLE_NONE)
+            continue;
+        b = &t->answers[o->answer[other]];
+        if (a->slot != SLOT_NONE && b->slot != SLOT_NONE &&
+            !outside_window(t, a, b))
+            return other;
+    }
+    return TABLE_NONE;
+}
+
+static void
+check_reuse(struct checker_run *run, uint32_t op)
+{
+    const struct table *t = run->table;
+    uint32_t other = answered_with_other_contents(t, op);
+    struct text first, second;
+
+    if (other == TABLE_NONE)
+        return;
+    first = describe_operation(t, other);
+    second = describe_operation(t, op);
+    if (!checker_violation(
+            run,
+            "%s and %s have one id and other contents, and both "
+            "were executed: the later is due 'operation_conflict'",
+            first.s, second.s))
+        return;
+    witness_operation(run, other);
+    witness_operation(run, op);
+}
+
 static void
 duplicate_execution_check(struct checker_run *run)
 {
@@ -82,6 +127,7 @@ duplicate_execution_check(struct checker_run *run)
     const struct attempts *at = &t->attempts;
 
     for (uint32_t op = 0; op < o->count && !checker_expired(run); op++) {
+        check_reuse(run, op);
         if (o->attempt_count[op] < 2 || o->answer[op] == TABLE_NONE)
             continue;
         for (uint32_t i = o->attempt_first[op]; i != TABLE_NONE;

@@ -27,6 +27,7 @@ lease_of(struct facts *f, uint32_t id)
         f->leases[f->lease_count++] = (struct lease_fact){
             .id = id,
             .creator = TABLE_NONE,
+            .shown = TABLE_NONE,
             .command_first = TABLE_NONE,
             .expired_first = TABLE_NONE,
         };
@@ -49,6 +50,25 @@ resource_of(struct facts *f, uint32_t id)
 }
 
 /* ---- leases ---- */
+
+/* What reads tell of leases whose grant nobody saw. */
+static void
+collect_shown(struct facts *f)
+{
+    const struct table *t = f->table;
+
+    for (uint32_t i = 0; i < t->answer_count; i++) {
+        const struct answer *a = &t->answers[i];
+        struct lease_fact *l;
+
+        if (t->operations.function[a->operation] != FUNCTION_GET_LEASE ||
+            !a->found)
+            continue;
+        l = &f->leases[lease_of(f, t->operations.lease[a->operation])];
+        if (l->shown == TABLE_NONE)
+            l->shown = i;
+    }
+}
 
 static void
 collect_leases(struct facts *f)
@@ -197,6 +217,39 @@ collect_resource_operations(struct facts *f)
 
 /* ---- time ---- */
 
+/* Answers stand in order of time. */
+static void
+collect_slots(struct facts *f)
+{
+    const struct table *t = f->table;
+    int64_t highest = 0;
+
+    f->slots_answered = xcalloc(t->answer_count + 1ul, sizeof(int64_t));
+    for (uint32_t i = 0; i < t->answer_count; i++) {
+        if (t->answers[i].slot > highest)
+            highest = t->answers[i].slot;
+        f->slots_answered[i] = highest;
+    }
+    if (highest > f->slot_max)
+        f->slot_max = highest;
+}
+
+int64_t
+facts_slot_reached(const struct facts *f, uint32_t event)
+{
+    uint32_t low = 0, high = f->table->answer_count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (f->table->answers[middle].event < event)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low == 0 ? 0 : f->slots_answered[low - 1];
+}
+
 static void
 collect_ticks(struct facts *f)
 {
@@ -216,9 +269,7 @@ collect_ticks(struct facts *f)
         f->tick_invokes[f->tick_count] = o->invoke[op];
         f->tick_slots[f->tick_count++] = f->slot_max;
     }
-    for (uint32_t i = 0; i < f->table->answer_count; i++)
-        if (f->table->answers[i].slot > f->slot_max)
-            f->slot_max = f->table->answers[i].slot;
+    collect_slots(f);
 }
 
 int64_t
@@ -244,6 +295,7 @@ facts_may_repeat(const struct facts *f, uint32_t op)
     const struct operations *o = &t->operations;
     const struct limits *n = &t->limits;
     uint32_t answer = o->answer[op];
+    int64_t window, slot;
     bool others = false;
 
     if (answer == TABLE_NONE)
@@ -252,9 +304,12 @@ facts_may_repeat(const struct facts *f, uint32_t op)
          at = t->attempts.next[at])
         others |= t->attempts.answer[at] != answer &&
                   t->attempts.outcome[at] != OUTCOME_FAIL;
-    return others && (t->answers[answer].slot == SLOT_NONE ||
-                      f->slot_max - n->ttl_slots - n->retry_slots >
-                          t->answers[answer].slot);
+    if (!others)
+        return false;
+    window = n->ttl_slots + n->retry_slots;
+    slot = t->answers[answer].slot;
+    return slot == SLOT_NONE || f->slot_max - window > slot ||
+           slot - window > facts_slot_reached(f, o->invoke[op]);
 }
 
 static void
@@ -306,6 +361,7 @@ facts_init(struct facts *f, const struct table *t)
     f->expired_next = numbers(t->expired_count);
     collect_ticks(f);
     collect_leases(f);
+    collect_shown(f);
     collect_resource_operations(f);
     collect_grants(f);
     collect_sweeps(f);
@@ -323,6 +379,7 @@ facts_release(struct facts *f)
     free(f->command_next);
     free(f->create_next);
     free(f->expired_next);
+    free(f->slots_answered);
     free(f->tick_invokes);
     free(f->tick_slots);
     free(f->sweep_events);

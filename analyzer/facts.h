@@ -18,8 +18,9 @@
 
 /* A lease that some answer named, or that some command meant. */
 struct lease_fact {
-    uint32_t id;            /* in table->ids */
-    uint32_t creator;       /* answer of the reserve that made it, or NONE */
+    uint32_t id;      /* in table->ids */
+    uint32_t creator; /* answer of the reserve that made it, or NONE */
+    uint32_t shown;   /* first answer of a lease read that found it, or NONE */
     uint32_t command_first; /* operations on it; facts->command_next */
     uint32_t expired_first; /* rows naming it; facts->expired_next */
     bool answered_ok;       /* some command on it was answered ok */
@@ -62,8 +63,9 @@ struct facts {
     uint32_t *tick_invokes; /* events, rising */
     int64_t *tick_slots;    /* highest slot asked for up to there */
     uint32_t tick_count;
-    int64_t slot_max;       /* highest slot asked for or answered */
-    uint32_t *sweep_events; /* [begin, end) pairs of the sweep phases */
+    int64_t slot_max;        /* highest slot asked for or answered */
+    int64_t *slots_answered; /* by answer: the highest slot up to it */
+    uint32_t *sweep_events;  /* [begin, end) pairs of the sweep phases */
     uint32_t sweep_count;
     bool creates; /* the history creates its resources itself */
 };
@@ -76,9 +78,13 @@ bool facts_in_sweep(const struct facts *f, uint32_t event);
 /* Highest slot that can have been reached before 'event'; SLOT_NONE: none. */
 int64_t facts_slot_before(const struct facts *f, uint32_t event);
 
+/* The slot that was certainly reached when 'event' happened. */
+int64_t facts_slot_reached(const struct facts *f, uint32_t event);
+
 /*
- * Whether the operation may have executed again after its first recorded
- * answer: another attempt of it may have arrived after the dedupe window.
+ * Whether the operation may have executed at another time than its first
+ * recorded answer says, too: another attempt of it may have arrived when the
+ * dedupe record of the one was not there, or no longer there, for the other.
  */
 bool facts_may_repeat(const struct facts *f, uint32_t op);
 

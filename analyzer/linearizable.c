@@ -18,6 +18,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "analyzer/allocator.h"
 #include "analyzer/checker.h"
@@ -26,6 +27,8 @@
 #define SEARCH_DEPTH_MAX 80
 /* Per item; an item explained at all needs a handful. */
 #define SEARCH_NODES_MAX 20000
+/* How many of the placements that led to a failure are tried without. */
+#define RETRIES_MAX 32
 /* Slots are summed with limits; beyond this they are nonsense. */
 #define SLOT_MAX (INT64_MAX / 4)
 
@@ -45,6 +48,12 @@ struct lost_tick {
     uint32_t invoke;
 };
 
+/* An open operation was placed just before this item. */
+struct placement {
+    size_t item;
+    uint32_t operation;
+};
+
 struct replay {
     struct checker_run *run;
     const struct table *table;
@@ -53,9 +62,15 @@ struct replay {
     struct item *items;
     uint32_t *end_min; /* by item: the first answer from there on */
     size_t count;
-    bool *used; /* open operations that were placed */
+    bool *used;        /* open operations that were placed */
+    uint32_t *orphans; /* leases that no answer granted */
+    uint32_t orphan_count;
+    struct placement *placed, banned;
+    size_t placed_count;
     struct lost_tick *ticks;
     uint32_t tick_count;
+    int64_t *slots; /* at which time stood so far, rising */
+    uint32_t slot_count;
     uint32_t nodes;
     char why[REASON_TEXT_MAX];
 };
@@ -228,6 +243,17 @@ collect_lost_ticks(struct replay *r)
     qsort(r->ticks, r->tick_count, sizeof(r->ticks[0]), tick_compare);
 }
 
+static void
+collect_orphans(struct replay *r)
+{
+    const struct facts *f = r->facts;
+
+    r->orphans = xcalloc(f->lease_count + 1ul, sizeof(r->orphans[0]));
+    for (uint32_t i = 0; i < f->lease_count; i++)
+        if (f->leases[i].creator == TABLE_NONE)
+            r->orphans[r->orphan_count++] = i;
+}
+
 /* ---- placing what nobody saw ---- */
 
 /* The latest event at which something placed before this item was sent. */
@@ -239,9 +265,9 @@ sent_before(const struct replay *r, size_t at)
     return end < r->end_min[at] ? end : r->end_min[at];
 }
 
-/* Some lost tick asked for exactly this slot early enough. */
-static bool
-lost_tick_to(const struct replay *r, int64_t slot, uint32_t before)
+/* The first lost tick that asked for this slot or a higher one. */
+static uint32_t
+lost_tick_from(const struct replay *r, int64_t slot)
 {
     uint32_t low = 0, high = r->tick_count;
 
@@ -253,8 +279,82 @@ lost_tick_to(const struct replay *r, int64_t slot, uint32_t before)
         else
             high = middle;
     }
-    return low < r->tick_count && r->ticks[low].slot == slot &&
-           r->ticks[low].invoke < before;
+    return low;
+}
+
+/* Some lost tick asked for exactly this slot early enough. */
+static bool
+lost_tick_to(const struct replay *r, int64_t slot, uint32_t before)
+{
+    uint32_t at = lost_tick_from(r, slot);
+
+    return at < r->tick_count && r->ticks[at].slot == slot &&
+           r->ticks[at].invoke < before;
+}
+
+/* The first slot from 'slot' on that the replayed time ever stood at. */
+static int64_t
+slot_existing(const struct replay *r, int64_t slot)
+{
+    int64_t found = r->model.slot;
+    uint32_t low = 0, high = r->slot_count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (r->slots[middle] < slot)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < r->slot_count)
+        found = r->slots[low];
+    low = lost_tick_from(r, slot);
+    if (low < r->tick_count && r->ticks[low].slot < found)
+        found = r->ticks[low].slot;
+    return found;
+}
+
+/* When something sent at 'event' and never heard of can have happened. */
+static struct slots
+slots_unseen(const struct replay *r, uint32_t event)
+{
+    return (struct slots){facts_slot_reached(r->facts, event), r->model.slot};
+}
+
+static struct slots
+slots_of_expiry(const struct replay *r, uint32_t lease)
+{
+    struct slots when = slots_unseen(r, r->facts->unknown_tick);
+    int64_t deadline = r->model.leases[lease].deadline_low;
+
+    when.low = slot_existing(r, when.low > deadline ? when.low : deadline);
+    return when;
+}
+
+/*
+ * A listed expiry does not say its slot: a lost tick may have moved it since
+ * the last item, up to where the next one finds it.
+ */
+static struct slots
+slots_of_row(const struct replay *r, size_t at)
+{
+    struct slots when = {r->model.slot, r->model.slot};
+    int64_t next = SLOT_MAX;
+    uint32_t tick;
+
+    for (size_t i = at + 1; i < r->count && next == SLOT_MAX; i++)
+        if (r->items[i].kind != ITEM_EXPIRED &&
+            r->table->answers[r->items[i].ref].slot != SLOT_NONE)
+            next = r->table->answers[r->items[i].ref].slot;
+    tick = lost_tick_from(r, next + 1);
+    while (tick-- > 0 && r->ticks[tick].slot > when.low) {
+        if (r->ticks[tick].invoke >= sent_before(r, at))
+            continue;
+        when.high = r->ticks[tick].slot;
+        break;
+    }
+    return when;
 }
 
 static bool
@@ -269,13 +369,41 @@ may_expire_unseen(const struct replay *r, uint32_t lease, size_t at)
             f->leases[known].expired_first == TABLE_NONE);
 }
 
+/* When the first attempt whose fate nobody knows was sent; NONE: no such. */
+static uint32_t
+unknown_attempt(const struct table *t, uint32_t op)
+{
+    const struct attempts *a = &t->attempts;
+
+    for (uint32_t at = t->operations.attempt_first[op]; at != TABLE_NONE;
+         at = a->next[at])
+        if (a->outcome[at] == OUTCOME_UNKNOWN)
+            return a->invoke[at];
+    return TABLE_NONE;
+}
+
+/* It may still execute: it has no answer, or its record is gone. */
+static bool
+may_execute(const struct replay *r, uint32_t op)
+{
+    const struct table *t = r->table;
+    const struct limits *n = &t->limits;
+    uint32_t answer = t->operations.answer[op];
+
+    if (t->operations.outcome[op] == OUTCOME_UNKNOWN)
+        return true;
+    return facts_may_repeat(r->facts, op) &&
+           t->answers[answer].slot != SLOT_NONE &&
+           llabs(r->model.slot - t->answers[answer].slot) >
+               n->ttl_slots + n->retry_slots;
+}
+
 static bool
 may_place(const struct replay *r, uint32_t op, size_t at)
 {
-    const struct operations *o = &r->table->operations;
-
-    return o->outcome[op] == OUTCOME_UNKNOWN && !r->used[op] &&
-           o->invoke[op] < sent_before(r, at) &&
+    return may_execute(r, op) && !r->used[op] &&
+           (at != r->banned.item || op != r->banned.operation) &&
+           unknown_attempt(r->table, op) < sent_before(r, at) &&
            allocator_accepts(&r->model, op, CODE_OK);
 }
 
@@ -296,11 +424,31 @@ place(struct replay *r, size_t at, unsigned depth, uint32_t op, uint32_t lease)
 {
     uint32_t mark = allocator_mark(&r->model);
 
-    allocator_do(&r->model, op, CODE_OK, lease, true);
+    allocator_do(&r->model, op, CODE_OK, lease,
+                 slots_unseen(r, unknown_attempt(r->table, op)));
     r->used[op] = true;
+    r->placed[r->placed_count++] = (struct placement){at, op};
     if (goes_on(r, at, depth, mark))
         return true;
     r->used[op] = false;
+    r->placed_count--;
+    return false;
+}
+
+/* The hidden lease may be one that is named somewhere; then its commands may
+ * help. */
+static bool
+explain_hidden(struct replay *r, size_t at, unsigned depth, uint32_t hidden)
+{
+    uint32_t mark = allocator_mark(&r->model);
+
+    for (uint32_t i = 0; i < r->orphan_count; i++) {
+        if (!allocator_may_be(&r->model, hidden, r->orphans[i]))
+            continue;
+        allocator_bind(&r->model, r->orphans[i], hidden);
+        if (goes_on(r, at, depth, mark))
+            return true;
+    }
     return false;
 }
 
@@ -312,12 +460,12 @@ explain_lease(struct replay *r, size_t at, unsigned depth, uint32_t lease)
     uint32_t known = lease < f->lease_count ? lease : r->model.id_of[lease];
 
     if (may_expire_unseen(r, lease, at)) {
-        allocator_expire(&r->model, lease, true);
+        allocator_expire(&r->model, lease, slots_of_expiry(r, lease));
         if (goes_on(r, at, depth, mark))
             return true;
     }
     if (known == TABLE_NONE)
-        return false;
+        return explain_hidden(r, at, depth, lease);
     for (uint32_t op = f->leases[known].command_first; op != TABLE_NONE;
          op = f->command_next[op])
         if (may_place(r, op, at) && place(r, at, depth, op, TABLE_NONE))
@@ -362,7 +510,7 @@ explain_unknown_lease(struct replay *r, size_t at, unsigned depth,
     for (uint32_t i = 0; i < f->loose_count; i++) {
         uint32_t hidden = f->lease_count + i;
 
-        if (!m->leases[hidden].exists || m->id_of[hidden] != TABLE_NONE)
+        if (!m->leases[hidden].exists || !allocator_may_be(m, hidden, lease))
             continue;
         allocator_bind(m, lease, hidden);
         if (goes_on(r, at, depth, mark))
@@ -473,6 +621,8 @@ advance(struct replay *r, size_t at, int64_t asked, int64_t slot)
                  (long long)slot, (long long)expected);
         return false;
     }
+    if (slot > m->slot)
+        r->slots[r->slot_count++] = slot;
     allocator_advance(m, slot);
     return true;
 }
@@ -490,6 +640,13 @@ grant_fits(const struct replay *r, const struct answer *a, uint32_t answer)
             a->deadline == r->model.slot + o->amount[a->operation]);
 }
 
+/* Another operation with the same id has its answer within the window. */
+static bool
+reuses_id(const struct replay *r, uint32_t op)
+{
+    return answered_with_other_contents(r->table, op) != TABLE_NONE;
+}
+
 static bool
 step_entry(struct replay *r, size_t at)
 {
@@ -505,6 +662,11 @@ step_entry(struct replay *r, size_t at)
         return false;
     if (fn == FUNCTION_TICK)
         return true;
+    if (reuses_id(r, x->operation)) {
+        snprintf(r->why, sizeof(r->why),
+                 "the operation's id was executed with other contents");
+        return false;
+    }
     if (!explain(r, at, 0)) {
         snprintf(r->why, sizeof(r->why), "answered '%s' where '%s' is due",
                  code_name((enum code)a->code),
@@ -516,7 +678,8 @@ step_entry(struct replay *r, size_t at)
     if (a->code == CODE_OK && function_is_reserve(fn) &&
         !grant_fits(r, a, x->ref))
         return false;
-    allocator_do(&r->model, x->operation, (enum code)a->code, lease, false);
+    allocator_do(&r->model, x->operation, (enum code)a->code, lease,
+                 (struct slots){r->model.slot, r->model.slot});
     if (a->code != CODE_OK || o->lease[x->operation] == TABLE_NONE)
         return true;
     lease =
@@ -536,7 +699,7 @@ step_expired(struct replay *r, size_t at)
     }
     allocator_expire(&r->model,
                      allocator_resolve(&r->model, r->facts->lease_of_id[id]),
-                     false);
+                     slots_of_row(r, at));
     return true;
 }
 
@@ -571,37 +734,78 @@ step(struct replay *r, size_t at)
     return false;
 }
 
+/* How far it comes: r->count is success. */
+static size_t
+replay_once(struct replay *r)
+{
+    size_t at = 0;
+
+    allocator_init(&r->model, r->facts);
+    memset(r->used, 0, r->table->operations.count * sizeof(bool));
+    r->placed_count = 0;
+    r->slots[0] = 0;
+    r->slot_count = 1;
+    while (at < r->count && !checker_expired(r->run) && step(r, at)) {
+        allocator_commit(&r->model);
+        at++;
+    }
+    allocator_release(&r->model);
+    return at;
+}
+
+/*
+ * A placement may have been one of several that explained its item, and the
+ * wrong one: each of the latest is tried without.
+ */
+static bool
+replay_without(struct replay *r)
+{
+    size_t first =
+        r->placed_count > RETRIES_MAX ? r->placed_count - RETRIES_MAX : 0;
+    size_t count = r->placed_count - first;
+    struct placement tried[RETRIES_MAX];
+
+    if (count > 0)
+        memcpy(tried, r->placed + first, count * sizeof(tried[0]));
+    while (count > 0 && r->run->finding.verdict == VERDICT_VALID) {
+        r->banned = tried[--count];
+        if (replay_once(r) == r->count)
+            return true;
+    }
+    return false;
+}
+
 static void
 replay_all(struct replay *r)
 {
-    for (size_t at = 0; at < r->count; at++) {
-        const struct item *x = &r->items[at];
-        struct text who;
+    size_t at = replay_once(r);
+    bool spent = r->nodes > SEARCH_NODES_MAX;
+    char why[REASON_TEXT_MAX];
+    struct text who;
 
-        if (checker_expired(r->run))
-            return;
-        if (step(r, at)) {
-            allocator_commit(&r->model);
-            continue;
-        }
-        if (r->run->finding.verdict != VERDICT_VALID)
-            return; /* out of time */
-        who = describe_operation(r->table, x->operation);
-        checker_unknown(r->run,
-                        "the replay in position order stops at position %llu, "
-                        "%s: %s%s",
-                        (unsigned long long)x->index, who.s, r->why,
-                        r->nodes > SEARCH_NODES_MAX ? " (search budget spent)"
-                                                    : "");
-        witness_operation(r->run, x->operation);
+    if (at == r->count)
         return;
-    }
+    memcpy(why, r->why, sizeof(why));
+    if (r->run->finding.verdict != VERDICT_VALID || replay_without(r) ||
+        r->run->finding.verdict != VERDICT_VALID)
+        return;
+    who = describe_operation(r->table, r->items[at].operation);
+    checker_unknown(r->run,
+                    "the replay in position order stops at position %llu, %s: "
+                    "%s%s",
+                    (unsigned long long)r->items[at].index, who.s, why,
+                    spent ? " (search budget spent)" : "");
+    witness_operation(r->run, r->items[at].operation);
 }
 
 static void
 linearizable_check(struct checker_run *run)
 {
-    struct replay r = {.run = run, .table = run->table, .facts = run->facts};
+    const struct operations *o = &run->table->operations;
+    struct replay r = {.run = run,
+                       .table = run->table,
+                       .facts = run->facts,
+                       .banned = {.operation = TABLE_NONE}};
 
     if (!run->table->positions_total) {
         checker_unknown(run, "the history has no total order of positions to "
@@ -612,14 +816,18 @@ linearizable_check(struct checker_run *run)
         checker_unknown(run, "no replay in position order: %s", r.why);
     } else {
         collect_lost_ticks(&r);
-        r.used = xcalloc(r.table->operations.count + 1ul, sizeof(bool));
-        allocator_init(&r.model, r.facts);
+        collect_orphans(&r);
+        r.used = xcalloc(o->count + 1ul, sizeof(r.used[0]));
+        r.placed = xcalloc(o->count + 1ul, sizeof(r.placed[0]));
+        r.slots = xcalloc(r.count + 1, sizeof(r.slots[0]));
         replay_all(&r);
-        allocator_release(&r.model);
     }
     free(r.items);
     free(r.end_min);
     free(r.used);
+    free(r.placed);
+    free(r.orphans);
+    free(r.slots);
     free(r.ticks);
 }
 

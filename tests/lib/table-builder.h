@@ -13,6 +13,10 @@
 #ifndef ORDEAL_TESTS_TABLE_BUILDER_H
 #define ORDEAL_TESTS_TABLE_BUILDER_H
 
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "analyzer/analyzer.h"
 #include "analyzer/checker.h"
 

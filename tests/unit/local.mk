@@ -100,6 +100,11 @@ test_checkers_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-provider
 test_provider_SOURCES = %D%/test-provider.c
 test_provider_LDADD = $(ORDEAL_PROVIDER_LIBS)
+UNIT_TESTS += test-checkers-random
+test_checkers_random_SOURCES = %D%/test-checkers-random.c \
+	tests/lib/random-trial.h tests/lib/table-builder.h \
+	tests/lib/tiny-allocator.h
+test_checkers_random_LDADD = $(ORDEAL_ANALYZER_LIBS)
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
