@@ -246,14 +246,18 @@ cluster_resume(struct replica_cluster *c, unsigned node)
 void
 cluster_isolate(struct replica_cluster *c, unsigned node)
 {
-    link_proxy_isolate(c->links, node, true);
+    for (unsigned i = 0; i < CLUSTER_NODES; i++) {
+        atomic_store(&c->links->cut[node][i], true);
+        atomic_store(&c->links->cut[i][node], true);
+    }
 }
 
 void
 cluster_heal(struct replica_cluster *c)
 {
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
-        link_proxy_isolate(c->links, i, false);
+        for (unsigned j = 0; j < CLUSTER_NODES; j++)
+            atomic_store(&c->links->cut[i][j], false);
 }
 
 int
