@@ -48,12 +48,12 @@ double_allocation_check(struct checker_run *run)
     for (uint32_t i = 1; i < f->grant_count && !checker_expired(run); i++) {
         const struct grant *a = &f->grants[i - 1], *b = &f->grants[i];
         struct viewpoint vp;
-        struct lease_view view;
+        struct lease_outlook view;
 
         if (a->resource != b->resource || !in_order(a, b))
             continue;
         vp = viewpoint_before(f, b->answer);
-        lease_view(f, a->lease, &vp, &view);
+        lease_outlook(f, a->lease, &vp, &view);
         if ((view.states & STATES_ENDED) == 0)
             report(run, a, b);
     }

@@ -51,10 +51,10 @@ check_confirmed(struct checker_run *run, uint32_t row)
         .index = t->positions_total && e->index > 0 ? e->index - 1 : INDEX_NONE,
         .slot = SLOT_NONE,
     };
-    struct lease_view view;
+    struct lease_outlook view;
     struct text id, tick, confirm;
 
-    lease_view(f, f->lease_of_id[e->lease], &vp, &view);
+    lease_outlook(f, f->lease_of_id[e->lease], &vp, &view);
     if (view.confirmed != WHEN_BEFORE)
         return;
     id = describe_id(t, e->lease);

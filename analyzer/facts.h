@@ -5,9 +5,9 @@
  * have expired leases unseen, which events belong to a sweep.
  *
  * And the one question all of them ask: seen from a point of the history, what
- * may have happened to a lease by then (lease_view)?  The answer is always on
- * the safe side: WHEN_BEFORE is certain in every correct execution, everything
- * that some correct execution allows is WHEN_MAYBE.
+ * may have happened to a lease by then (lease_outlook)?  The answer is always
+ * on the safe side: WHEN_BEFORE is certain in every correct execution,
+ * everything that some correct execution allows is WHEN_MAYBE.
  *
  * Threads: built by one, then immutable.
  */
@@ -114,7 +114,7 @@ enum when when_expired(const struct facts *f, uint32_t row,
                        const struct viewpoint *vp);
 
 /* What can have become of a lease.  *_by: the operation (or row) that did. */
-struct lease_view {
+struct lease_outlook {
     enum when created, confirmed, revoked, released, reclaimed, expired;
     uint32_t confirmed_by, revoked_by, released_by, reclaimed_by, expired_row;
     unsigned states;  /* bit per possible enum state */
@@ -128,8 +128,8 @@ struct lease_view {
     (STATE_BIT(STATE_RELEASED) | STATE_BIT(STATE_EXPIRED) |                    \
      STATE_BIT(STATE_REVOKED))
 
-void lease_view(const struct facts *f, uint32_t lease,
-                const struct viewpoint *vp, struct lease_view *ret);
+void lease_outlook(const struct facts *f, uint32_t lease,
+                   const struct viewpoint *vp, struct lease_outlook *ret);
 
 /* The last grant of the resource that is certain there; NULL: none. */
 const struct grant *last_grant(const struct facts *f, uint32_t resource,

@@ -21,7 +21,7 @@ at_answer(const struct table *t, uint32_t op)
 
 /* Names the certain operation that excludes what is shown. */
 static void
-blame(const struct facts *f, const struct lease_view *v, uint32_t lease,
+blame(const struct facts *f, const struct lease_outlook *v, uint32_t lease,
       const char *shown, struct contradiction *ret)
 {
     const struct table *t = f->table;
@@ -103,14 +103,14 @@ wrong_lease(const struct facts *f, const struct answer *a, uint32_t resource,
 {
     const struct table *t = f->table;
     const struct grant *g = last_grant(f, resource, vp);
-    struct lease_view view;
+    struct lease_outlook view;
     struct text held, who, at, shown;
 
     if (g == NULL ||
         (a->state != STATE_AVAILABLE &&
          (a->lease == TABLE_NONE || f->lease_of_id[a->lease] == g->lease)))
         return false;
-    lease_view(f, g->lease, vp, &view);
+    lease_outlook(f, g->lease, vp, &view);
     if ((view.states & STATES_ENDED) != 0)
         return false;
     held = describe_id(t, f->leases[g->lease].id);
@@ -133,11 +133,11 @@ static bool
 wrong_state(const struct facts *f, const struct answer *a, uint32_t lease,
             const struct viewpoint *vp, struct contradiction *ret)
 {
-    struct lease_view view;
+    struct lease_outlook view;
 
     if (f->leases[lease].creator == TABLE_NONE || a->state >= STATE_AVAILABLE)
         return false;
-    lease_view(f, lease, vp, &view);
+    lease_outlook(f, lease, vp, &view);
     if (view.created == WHEN_AFTER) {
         from_later(f, lease, ret);
         return true;
@@ -170,9 +170,9 @@ static bool
 lease_absent(const struct facts *f, const struct answer *a, uint32_t lease,
              const struct viewpoint *vp, struct contradiction *ret)
 {
-    struct lease_view view;
+    struct lease_outlook view;
 
-    lease_view(f, lease, vp, &view);
+    lease_outlook(f, lease, vp, &view);
     if (view.created != WHEN_BEFORE || (a->retired && view.may_be_gone))
         return false;
     if (a->retired)

@@ -197,7 +197,7 @@ check_lease_not_found(struct checker_run *run, uint32_t op,
 {
     const struct facts *f = run->facts;
     uint32_t lease, creator;
-    struct lease_view view;
+    struct lease_outlook view;
 
     if (f->table->operations.lease[op] == TABLE_NONE)
         return;
@@ -205,7 +205,7 @@ check_lease_not_found(struct checker_run *run, uint32_t op,
     creator = f->leases[lease].creator;
     if (creator == TABLE_NONE)
         return;
-    lease_view(f, lease, vp, &view);
+    lease_outlook(f, lease, vp, &view);
     if (view.created == WHEN_BEFORE && !view.may_be_gone)
         report_gone(run, op, f->table->answers[creator].operation, "lease",
                     f->leases[lease].id);

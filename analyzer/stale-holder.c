@@ -33,7 +33,7 @@ report(struct checker_run *run, uint32_t op, uint32_t other, const char *why)
 
 /* How the lease had ended or been revoked, if that is certain. */
 static const char *
-ended_by(const struct facts *f, const struct lease_view *v, uint32_t *ret_by)
+ended_by(const struct facts *f, const struct lease_outlook *v, uint32_t *ret_by)
 {
     if (v->released == WHEN_BEFORE) {
         *ret_by = v->released_by;
@@ -56,7 +56,7 @@ ended_by(const struct facts *f, const struct lease_view *v, uint32_t *ret_by)
 
 static void
 check_accepted(struct checker_run *run, uint32_t op,
-               const struct lease_view *view)
+               const struct lease_outlook *view)
 {
     const struct table *t = run->table;
     const struct facts *f = run->facts;
@@ -87,7 +87,7 @@ check_accepted(struct checker_run *run, uint32_t op,
  */
 static void
 check_refused(struct checker_run *run, uint32_t op,
-              const struct lease_view *view)
+              const struct lease_outlook *view)
 {
     int64_t epoch = 1;
     uint32_t by = TABLE_NONE;
@@ -108,7 +108,7 @@ stale_holder_check(struct checker_run *run)
 
     for (uint32_t op = 0; op < o->count && !checker_expired(run); op++) {
         struct viewpoint vp;
-        struct lease_view view;
+        struct lease_outlook view;
         enum code code;
 
         if ((o->function[op] != FUNCTION_CONFIRM &&
@@ -116,7 +116,7 @@ stale_holder_check(struct checker_run *run)
             o->answer[op] == TABLE_NONE)
             continue;
         vp = viewpoint_before(f, o->answer[op]);
-        lease_view(f, f->lease_of_id[o->lease[op]], &vp, &view);
+        lease_outlook(f, f->lease_of_id[o->lease[op]], &vp, &view);
         code = (enum code)t->answers[o->answer[op]].code;
         if (code == CODE_OK)
             check_accepted(run, op, &view);

@@ -453,7 +453,7 @@ table_add(struct table *t, const struct event *e)
 
 /* ---- the end ---- */
 
-static enum outcome
+static enum attempt_outcome
 settle(const struct table *t, uint32_t op)
 {
     const struct attempts *a = &t->attempts;

@@ -81,7 +81,7 @@ enum state {
 };
 #define STATE_COUNT 8
 
-enum outcome { OUTCOME_OK, OUTCOME_FAIL, OUTCOME_UNKNOWN };
+enum attempt_outcome { OUTCOME_OK, OUTCOME_FAIL, OUTCOME_UNKNOWN };
 enum claim { CLAIM_LINEARIZABLE, CLAIM_FENCED, CLAIM_ANY };
 
 /* A run of numbers in table->lists. */

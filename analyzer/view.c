@@ -110,7 +110,7 @@ note(enum when w, uint32_t by, enum when *ret, uint32_t *ret_by)
 
 static void
 view_commands(const struct facts *f, uint32_t lease, const struct viewpoint *vp,
-              struct lease_view *v)
+              struct lease_outlook *v)
 {
     const struct operations *o = &f->table->operations;
 
@@ -149,7 +149,7 @@ lease_deadline(const struct facts *f, uint32_t lease)
 
 static void
 view_expiry(const struct facts *f, uint32_t lease, const struct viewpoint *vp,
-            struct lease_view *v)
+            struct lease_outlook *v)
 {
     const struct lease_fact *l = &f->leases[lease];
     int64_t slot =
@@ -171,7 +171,8 @@ slot_of(const struct facts *f, uint32_t answer)
 
 /* The lowest slot in which the lease can have ended. */
 static int64_t
-earliest_end(const struct facts *f, uint32_t lease, const struct lease_view *v)
+earliest_end(const struct facts *f, uint32_t lease,
+             const struct lease_outlook *v)
 {
     const struct operations *o = &f->table->operations;
     int64_t created = slot_of(f, f->leases[lease].creator);
@@ -188,7 +189,7 @@ earliest_end(const struct facts *f, uint32_t lease, const struct lease_view *v)
 
 static void
 view_states(const struct facts *f, uint32_t lease, const struct viewpoint *vp,
-            struct lease_view *v)
+            struct lease_outlook *v)
 {
     bool ended = v->released == WHEN_BEFORE || v->reclaimed == WHEN_BEFORE ||
                  v->expired == WHEN_BEFORE;
@@ -213,12 +214,12 @@ view_states(const struct facts *f, uint32_t lease, const struct viewpoint *vp,
 }
 
 void
-lease_view(const struct facts *f, uint32_t lease, const struct viewpoint *vp,
-           struct lease_view *ret)
+lease_outlook(const struct facts *f, uint32_t lease, const struct viewpoint *vp,
+              struct lease_outlook *ret)
 {
     uint32_t creator = f->leases[lease].creator;
 
-    *ret = (struct lease_view){
+    *ret = (struct lease_outlook){
         .created =
             creator == TABLE_NONE ? WHEN_MAYBE : when_answer(f, creator, vp),
         .confirmed_by = TABLE_NONE,

@@ -105,6 +105,10 @@ test_checkers_random_SOURCES = %D%/test-checkers-random.c \
 	tests/lib/random-trial.h tests/lib/table-builder.h \
 	tests/lib/tiny-allocator.h
 test_checkers_random_LDADD = $(ORDEAL_ANALYZER_LIBS)
+UNIT_TESTS += test-checkers-engine
+test_checkers_engine_SOURCES = %D%/test-checkers-engine.c \
+	tests/lib/table-builder.h
+test_checkers_engine_LDADD = libordeal-replica.a $(ORDEAL_ANALYZER_LIBS)
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
