@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each client thread takes a step from the workload, pursues it to its ending
- * (load_pursue), tells the workload, and goes on.  Setup, sweeps and resolving
- * pursue with the same function from the caller's thread.
+ * (load_pursue), tells the workload, and goes on.  Sweeps run in the same
+ * threads; setup and resolving pursue from the caller's.
  *
  * Failure modes: a history that cannot be written ends everything before the
  * next request leaves; the first error is kept for whoever joins.  Everything
@@ -71,7 +71,14 @@ struct load {
     struct error error;
     struct load_open *open[LOAD_OPEN_MAX];
 
-    /* One more than o.client_count: the last is setup's and the sweeps'. */
+    /* Of the sweep under way; the cursor under workload_lock. */
+    struct {
+        int64_t deadline_ns;
+        unsigned cursor;
+        _Atomic uint64_t read, missed;
+    } sweep;
+
+    /* One more than o.client_count: the last is setup's. */
     struct load_client *clients;
 };
 
@@ -679,25 +686,21 @@ load_abort(struct load *l)
     atomic_store(&l->aborted, true);
 }
 
-int
-load_start(struct load *l, int64_t deadline_ns, struct error *err)
+/* Runs 'main' for each client in a thread of its own. */
+static int
+load_spawn(struct load *l, void *(*main)(void *), struct error *err)
 {
-    int64_t now = load_now(l);
     pthread_attr_t attr;
     int code = 0;
 
-    l->deadline_ns = deadline_ns;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, LOAD_STACK_BYTES);
     for (unsigned i = 0; code == 0 && i < l->o.client_count; i++) {
         struct load_client *c = &l->clients[i];
 
-        /* Clients begin spread over one interval. */
-        c->next_ns = now;
-        if (l->o.rate > 0)
-            c->next_ns += (int64_t)((double)i / l->o.rate * (double)NS_PER_S);
+        assert(!c->running);
         atomic_store(&c->ended, false);
-        code = pthread_create(&c->thread, &attr, load_client_main, c);
+        code = pthread_create(&c->thread, &attr, main, c);
         c->running = code == 0;
     }
     pthread_attr_destroy(&attr);
@@ -719,15 +722,14 @@ load_all_ended(void *ctx)
     return true;
 }
 
-int
-load_join(struct load *l, struct error *err)
+/* Joins all threads, which begin no attempt after 'last_ns'. */
+static int
+load_reap(struct load *l, int64_t last_ns, struct error *err)
 {
     int64_t now = load_now(l);
-    int64_t until = l->deadline_ns > now ? l->deadline_ns : now;
+    int64_t until = (last_ns > now ? last_ns : now) + l->o.attempt_timeout_ns +
+                    LOAD_JOIN_MARGIN_NS;
 
-    if (load_over(l))
-        until = now;
-    until += l->o.attempt_timeout_ns + LOAD_JOIN_MARGIN_NS;
     if (!clock_poll(l->o.clock, until, LOAD_POLL_NS, load_all_ended, l))
         return error_set(err, ERROR_BUG,
                          "load: a client thread did not end in time");
@@ -739,6 +741,28 @@ load_join(struct load *l, struct error *err)
     return load_check(l, err);
 }
 
+int
+load_start(struct load *l, int64_t deadline_ns, struct error *err)
+{
+    int64_t now = load_now(l);
+
+    l->deadline_ns = deadline_ns;
+    /* Clients begin spread over one interval. */
+    for (unsigned i = 0; i < l->o.client_count; i++) {
+        l->clients[i].next_ns = now;
+        if (l->o.rate > 0)
+            l->clients[i].next_ns +=
+                (int64_t)((double)i / l->o.rate * (double)NS_PER_S);
+    }
+    return load_spawn(l, load_client_main, err);
+}
+
+int
+load_join(struct load *l, struct error *err)
+{
+    return load_reap(l, load_over(l) ? 0 : l->deadline_ns, err);
+}
+
 void
 load_free(struct load *l)
 {
@@ -747,7 +771,7 @@ load_free(struct load *l)
     if (l == NULL)
         return;
     load_abort(l);
-    if (load_join(l, &err) < 0 && !load_all_ended(l))
+    if (load_reap(l, 0, &err) < 0 && !load_all_ended(l))
         return; /* a stuck thread keeps what it uses */
     for (unsigned i = 0; i <= l->o.client_count; i++) {
         if (l->clients[i].client != NULL)
@@ -762,7 +786,7 @@ load_free(struct load *l)
     free(l);
 }
 
-/* ---- setup, sweep, resolve: from the caller's thread ---- */
+/* ---- setup, sweep, resolve ---- */
 
 int
 load_setup(struct load *l, int64_t deadline_ns, struct error *err)
@@ -795,49 +819,64 @@ load_setup(struct load *l, int64_t deadline_ns, struct error *err)
 
 /* Each attempt of a read is an operation of its own. */
 static bool
-load_sweep_object(struct load *l, const struct workload_step *step,
-                  int64_t deadline_ns)
+load_sweep_object(struct load_client *c, const struct workload_step *step)
 {
-    struct load_client *c = &l->clients[l->o.client_count];
+    struct load *l = c->load;
 
     for (unsigned round = 0; !load_halted(l); round++) {
         struct pursuit p = {.by = c, .op = &step->op, .route = ROUTE_PRIMARY};
 
+        if (load_now(l) >= l->sweep.deadline_ns)
+            return false;
         if (load_pursue(&p) == ENDING_RECORDED) {
             atomic_fetch_add(&l->operations, 1);
             return true;
         }
         load_retire_in_doubt(&p);
-        if (load_now(l) >= deadline_ns)
-            return false;
         clock_sleep_ns(l->o.clock, load_backoff(c, round));
     }
     return false;
+}
+
+/* Each thread takes the next object until there is none. */
+static void *
+load_sweep_main(void *ctx)
+{
+    struct load_client *c = ctx;
+    struct load *l = c->load;
+    struct workload *w = l->o.workload;
+    struct workload_step step;
+    bool more;
+
+    for (;;) {
+        arena_reset(&c->arena);
+        pthread_mutex_lock(&l->workload_lock);
+        more = w->ops->sweep(w, &l->sweep.cursor, &c->arena, &step);
+        pthread_mutex_unlock(&l->workload_lock);
+        if (!more)
+            break;
+        if (load_sweep_object(c, &step))
+            atomic_fetch_add(&l->sweep.read, 1);
+        else
+            atomic_fetch_add(&l->sweep.missed, 1);
+    }
+    atomic_store(&c->ended, true);
+    return NULL;
 }
 
 int
 load_sweep(struct load *l, int64_t deadline_ns, struct load_sweep_result *ret,
            struct error *err)
 {
-    struct load_client *c = &l->clients[l->o.client_count];
-    struct load_sweep_result result = {0};
-    struct workload *w = l->o.workload;
-    struct workload_step step;
-    unsigned cursor = 0;
-
-    for (;;) {
-        arena_reset(&c->arena);
-        if (!w->ops->sweep(w, &cursor, &c->arena, &step))
-            break;
-        if (load_now(l) < deadline_ns &&
-            load_sweep_object(l, &step, deadline_ns))
-            result.read++;
-        else
-            result.missed++;
-    }
-    if (load_check(l, err) < 0)
+    l->sweep.deadline_ns = deadline_ns;
+    l->sweep.cursor = 0;
+    atomic_store(&l->sweep.read, 0);
+    atomic_store(&l->sweep.missed, 0);
+    if (load_spawn(l, load_sweep_main, err) < 0 ||
+        load_reap(l, deadline_ns, err) < 0)
         return -1;
-    *ret = result;
+    ret->read = atomic_load(&l->sweep.read);
+    ret->missed = atomic_load(&l->sweep.missed);
     return 0;
 }
 
