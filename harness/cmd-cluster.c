@@ -47,12 +47,14 @@ struct up_options {
 static bool
 cluster_is_up(const char *dir)
 {
-    CLEANUP_FREE char *path = xasprintf("%s/run", dir);
+    struct cluster_file file = {0};
     struct error err = {0};
-    CLEANUP_FREE char *run = file_read(path, 256, NULL, &err);
+    bool up = cluster_load(dir, &file, &err) == 0 &&
+              strncmp(file.cluster.run_id, UP_RUN_ID_PREFIX,
+                      strlen(UP_RUN_ID_PREFIX)) == 0;
 
-    return run != NULL &&
-           strncmp(run, UP_RUN_ID_PREFIX, strlen(UP_RUN_ID_PREFIX)) == 0;
+    cluster_release(&file.cluster);
+    return up;
 }
 
 /* The runtime directory of the cluster that is up; false: none. */
@@ -218,8 +220,8 @@ up_detach(struct up_options *o, int report[2])
 static int
 up_start(struct up_options *o)
 {
-    char dir[RUNTIME_DIR_SIZE], ready;
     int report[2], status = 0;
+    char ready;
     pid_t pid;
 
     if (pipe2(report, O_CLOEXEC) < 0)
@@ -229,7 +231,7 @@ up_start(struct up_options *o)
     if (pid == 0)
         _exit(up_detach(o, report));
     close(report[1]);
-    if (pid > 0 && read(report[0], &ready, 1) == 1 && cluster_find_up(dir)) {
+    if (pid > 0 && read(report[0], &ready, 1) == 1) {
         printf("up: %" PRIu64 " nodes; 'ordeal status', 'ordeal ssh n1', "
                "'ordeal down'\n",
                o->node_count);

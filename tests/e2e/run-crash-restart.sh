@@ -11,14 +11,16 @@ sed 's/^/# /' "$work/out"
 bundle=$work/runs/latest
 manifest=$bundle/manifest.json
 check 'status is passed' json_is "$manifest" 'j["status"] == "passed"'
-check 'at least 6 kills are proven' json_is "$bundle/report.json" \
-    'j["faults_summary"]["confirmed"] >= 6'
-check 'at least 4 hit the primary' json_is "$bundle/report.json" \
-    'j["faults_summary"]["primary_hits"] >= 4'
-check 'at least 8 attempts ended unknown' json_is "$bundle/report.json" \
-    'j["attempts"]["unknown"] >= 8'
-check 'every operation has a recorded answer' json_is "$bundle/report.json" \
-    'j["operations"]["open"] == 0'
+# at_least NAME NUMBER: evidence of the manifest.
+at_least() {
+    json_is "$manifest" \
+        "[e['value'] for e in j['evidence'] if e['name'] == '$1'][0] >= $2"
+}
+check 'at least 6 kills are proven' at_least faults_confirmed 6
+check 'at least 4 hit the primary' at_least primary_hits 4
+check 'at least 8 attempts ended unknown' at_least unknown_attempts 8
+check 'every operation has a recorded answer' json_is "$bundle/analysis.json" \
+    'j["evidence"]["ambiguities"]["open"] == 0'
 check_status 'the bundle judges the same again' 0 "$ordeal" check "$bundle"
 check 'the hashes of the manifest hold' python3 - "$bundle" <<'END'
 import hashlib, json, os, sys
