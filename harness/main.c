@@ -73,6 +73,7 @@ main(int argc, char **argv)
     int first = main_options(argc, argv);
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a full quota is an error, not the end */
     if (first >= argc || strcmp(argv[first], "--help") == 0 ||
         strcmp(argv[first], "-h") == 0 || strcmp(argv[first], "help") == 0) {
         main_help();

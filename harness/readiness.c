@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "harness/base/arena.h"
@@ -91,26 +92,42 @@ readiness_replica(struct readiness_result *ret)
         readiness_ok(ret, file);
 }
 
+/* The directory itself, or the nearest one above it that exists. */
+static char *
+readiness_existing(const char *dir)
+{
+    char *path = xstrdup(dir);
+
+    while (!path_exists(path)) {
+        char *slash = strrchr(path, '/');
+
+        if (slash == NULL || slash == path) {
+            free(path);
+            return xstrdup(slash == NULL ? "." : "/");
+        }
+        *slash = '\0';
+    }
+    return path;
+}
+
 static void
 readiness_output(struct readiness_result *ret)
 {
-    const char *dir = output_directory(NULL);
-    struct error err = {0};
+    CLEANUP_FREE char *dir = readiness_existing(output_directory(NULL));
     struct statvfs fs;
+    struct stat st;
     char text[320];
+    uint64_t free_mib;
 
-    if (dir_make(dir, 0755, &err) < 0) {
-        readiness_fail(ret, err.text, "choose another place: --output DIR");
-        return;
-    }
-    if (access(dir, W_OK) < 0 || statvfs(dir, &fs) < 0) {
+    if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || access(dir, W_OK) < 0 ||
+        statvfs(dir, &fs) < 0) {
         snprintf(text, sizeof(text), "%s: cannot write there", dir);
         readiness_fail(ret, text, "choose another place: --output DIR");
         return;
     }
-    snprintf(text, sizeof(text), "%s: %" PRIu64 " MiB free", dir,
-             (uint64_t)fs.f_bavail * fs.f_frsize >> 20);
-    if ((uint64_t)fs.f_bavail * fs.f_frsize >> 20 < READINESS_FREE_MIB)
+    free_mib = (uint64_t)fs.f_bavail * fs.f_frsize >> 20;
+    snprintf(text, sizeof(text), "%s: %" PRIu64 " MiB free", dir, free_mib);
+    if (free_mib < READINESS_FREE_MIB)
         readiness_fail(ret, text, "free some disk space, or --output DIR");
     else
         readiness_ok(ret, text);

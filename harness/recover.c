@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyzer/analyzer.h"
 #include "artifacts/bundle.h"
 #include "harness/base/arena.h"
 #include "harness/base/file.h"
@@ -26,7 +27,7 @@
 #include "nemesis/nemesis.h"
 
 #define RECOVER_OPEN_TIMEOUT_NS (5 * NS_PER_S)
-#define RECOVER_STATUS_BYTES_MAX 65536
+#define RECOVER_REASONS_MAX 32
 
 struct recover_run {
     char *dir; /* bundle */
@@ -90,14 +91,62 @@ recover_nodes(struct recover_run *run)
         remote_close(&run->remotes[i]);
 }
 
+/* What the dead driver could not: the verdict on what it recorded. */
+static json_t *
+recover_analyse(struct bundle *bundle)
+{
+    struct analyzer_options options = {.origin = ORIGIN_RUN};
+    struct error err = {0};
+    json_t *analysis = NULL;
+
+    if (analyzer_run(bundle_dir(bundle), &options, &analysis, &err) < 0 ||
+        bundle_add_json(bundle, "analysis.json", analysis, &err) < 0)
+        log_warning("recover", "%s, continuing", err.text);
+    return analysis;
+}
+
+static int
+recover_finish(struct recover_run *run, struct bundle *bundle,
+               struct error *err)
+{
+    const json_t *status = run->status;
+    CLEANUP_FREE char *died =
+        xasprintf("the driver died in phase '%s'",
+                  json_string_value(json_object_get(status, "phase")));
+    json_t *analysis = recover_analyse(bundle);
+    struct report_reason reasons[RECOVER_REASONS_MAX] = {{STATUS_INFRA, died}};
+    struct run_report report = {
+        .run_id = bundle_id(bundle),
+        .scenario = json_string_value(json_object_get(status, "scenario")),
+        .system = json_string_value(json_object_get(status, "system")),
+        .seed = (uint64_t)json_integer_value(json_object_get(status, "seed")),
+        .ended_wall_ns = clock_wall_ns(),
+        .reasons = reasons,
+        .reason_count = 1,
+        .checkers = json_object_get(analysis, "checkers"),
+    };
+    struct arena arena;
+    int result;
+
+    arena_init(&arena);
+    report.reason_count +=
+        report_judge(&report, &arena, reasons + 1, RECOVER_REASONS_MAX - 1);
+    json_object_set_new(run->status, "state", json_string("recovered"));
+    result = bundle_set_status(bundle, run->status, err);
+    if (result == 0)
+        result = bundle_finish(bundle, &report, err);
+    arena_release(&arena);
+    json_decref(analysis);
+    return result;
+}
+
 static void
 recover_mark(struct recover_run *run)
 {
     struct error err = {0};
     struct bundle *bundle = bundle_open(run->dir, &err);
 
-    json_object_set_new(run->status, "state", json_string("recovered"));
-    if (bundle == NULL || bundle_set_status(bundle, run->status, &err) < 0)
+    if (bundle == NULL || recover_finish(run, bundle, &err) < 0)
         log_warning("recover", "%s, continuing", err.text);
     bundle_free(bundle);
 }

@@ -22,6 +22,7 @@
 
 #define RUN_ANALYSE_DEADLINE_NS (240 * NS_PER_S)
 #define RUN_REASONS_MAX 64
+#define RUN_OPTION_WORDS_MAX 16
 
 static bool
 run_is(const json_t *string, const char *text)
@@ -41,10 +42,11 @@ run_write_status(struct run *r, const char *state)
         return;
     process_start_ticks(getpid(), &ticks);
     status = json_pack(
-        "{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I}", "state", state, "phase",
-        r->phase, "pid", (int)getpid(), "start_ticks", (json_int_t)ticks,
-        "system", r->system->name, "scenario", r->scenario->id, "runtime_dir",
-        r->site.runtime_dir, "updated_at_ns", (json_int_t)clock_wall_ns());
+        "{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:I}", "state", state,
+        "phase", r->phase, "pid", (int)getpid(), "start_ticks",
+        (json_int_t)ticks, "system", r->system->name, "scenario",
+        r->scenario->id, "runtime_dir", r->site.runtime_dir, "seed",
+        (json_int_t)r->seed, "updated_at_ns", (json_int_t)clock_wall_ns());
     if (bundle_set_status(r->bundle, status, &err) < 0)
         log_warning("run", "%s, continuing", err.text);
     json_decref(status);
@@ -349,6 +351,29 @@ run_host_facts(const struct run *r)
                      strrchr(r->image_dir, '/') + 1);
 }
 
+/* The words of the command line that a repetition needs. */
+static size_t
+run_repeat_options(const struct run *r, struct arena *a, const char **words)
+{
+    const struct run_options *o = r->options;
+    size_t count = 0;
+
+    words[count++] = "--window";
+    words[count++] =
+        arena_printf(a, "%lldms", (long long)(r->window_ns / NS_PER_MS));
+    words[count++] = "--nodes";
+    words[count++] = arena_printf(a, "%" PRIu64, r->scenario->node_count);
+    words[count++] = "--clients";
+    words[count++] = arena_printf(a, "%" PRIu64, r->scenario->client_count);
+    words[count++] = "--rate";
+    words[count++] = arena_printf(a, "%g", r->scenario->rate);
+    if (o->bug != NULL) {
+        words[count++] = "--bug";
+        words[count++] = o->bug;
+    }
+    return count;
+}
+
 /* Says what a planted bug was expected to set off, and what it did. */
 static void
 run_compare_expectation(const struct run *r, struct buf *out)
@@ -414,11 +439,13 @@ run_phase_report(struct run *r, struct error *err)
     struct run_evidence evidence = {.count = 0};
     const json_t *ambiguities = json_object_get(
         json_object_get(r->analysis, "evidence"), "ambiguities");
+    const char *options[RUN_OPTION_WORDS_MAX];
     struct run_report report;
     struct arena arena;
     json_t *host = run_host_facts(r), *faults = run_fold_faults(r);
     int result;
 
+    arena_init(&arena);
     run_weigh_evidence(r, &evidence);
     report = (struct run_report){
         .run_id = bundle_id(r->bundle),
@@ -429,6 +456,8 @@ run_phase_report(struct run *r, struct error *err)
         .provider = r->provider->name,
         .bug = r->options->bug,
         .seed = r->seed,
+        .options = options,
+        .option_count = run_repeat_options(r, &arena, options),
         .started_wall_ns = r->started_wall_ns,
         .ended_wall_ns = clock_wall_ns(),
         .reasons = reasons,
@@ -446,7 +475,6 @@ run_phase_report(struct run *r, struct error *err)
         .faults = faults,
         .host = host,
     };
-    arena_init(&arena);
     report.reason_count +=
         report_judge(&report, &arena, reasons + report.reason_count,
                      RUN_REASONS_MAX - report.reason_count);

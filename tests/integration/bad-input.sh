@@ -43,7 +43,7 @@ check 'unknown fault' says 64 "meteor" "$ordeal" run "$work/bad.yaml"
 printf 'id: x\n\tworkload: y\n' >"$work/bad.yaml"
 check 'not YAML' says 64 "bad.yaml:2" "$ordeal" run "$work/bad.yaml"
 check 'no such history' says 64 'nowhere' "$ordeal" check "$work/nowhere"
-check 'no such history to look into' says 3 'nowhere' "$ordeal" history cat "$work/nowhere"
+check 'no such history to look into' says 64 'nowhere' "$ordeal" history cat "$work/nowhere"
 printf 'not a history\n' >"$work/junk"
 check 'not a history' says 64 'junk' "$ordeal" check "$work/junk"
 check 'no image' says 3 'ordeal image build' \
@@ -55,6 +55,6 @@ check 'no QEMU' says 3 'qemu-system-x86' \
 check 'output that cannot be written' says 3 "$work/junk" \
     "$ordeal" run reservation_contention-control --output "$work/junk/runs"
 check 'exec without a cluster' says 64 'no cluster is up' \
-    env XDG_RUNTIME_DIR="$work" "$ordeal" exec n1 -- true
+    "$ordeal" exec n1 -- true
 check 'nothing was left' test ! -e "$work/runs"
 done_testing

@@ -17,3 +17,6 @@ test_replica_cluster_SOURCES = %D%/test-replica-cluster.c \
 test_replica_cluster_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 test_replica_cluster_LDADD = libordeal-base.a $(JANSSON_LIBS)
 EXTRA_test_replica_cluster_DEPENDENCIES = ordeal-replica
+
+TESTS += %D%/bad-input.sh
+EXTRA_DIST += %D%/bad-input.sh

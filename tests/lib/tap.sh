@@ -5,11 +5,11 @@
 tap_count=0
 tap_failures=0
 ordeal=${ORDEAL_BUILDDIR:?run me with make check-e2e}/ordeal
-work=$(mktemp -d "${TMPDIR:-/tmp}/ordeal-test.XXXXXX") || exit 99
+work=$(mktemp -d /tmp/ordeal.XXXXXX) || exit 99
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 # Nothing that a test starts may be mistaken for a user's.
-export ORDEAL_OUTPUT="$work/runs"
+export ORDEAL_OUTPUT="$work/runs" XDG_RUNTIME_DIR="$work"
 
 skip_all() {
     echo "1..0 # SKIP $1"
@@ -66,14 +66,14 @@ json_is() {
     return 1
 }
 
-# Our virtual machines and helpers that still run (QEMU command lines name
-# the run's private directory).
+# This test's virtual machines and helpers that still run (QEMU command lines
+# name the private directory).
 ours_running() {
     for p in /proc/[0-9]*; do
         [ "$(stat -c %u "$p" 2>/dev/null)" = "$(id -u)" ] || continue
         grep -q '^State:[[:space:]]*Z' "$p/status" 2>/dev/null && continue
         tr '\0' ' ' <"$p/cmdline" 2>/dev/null |
-            grep -E '^(/usr/bin/)?(qemu-system|nbdkit)' | grep ordeal
+            grep -E '^(/usr/bin/)?(qemu-system|nbdkit)' | grep -F "$work"
     done
 }
 nothing_left() {
