@@ -206,8 +206,8 @@ embedded_check_user(struct error *err)
     if (geteuid() == 0 && getpwnam(LIBVIRT_USER) == NULL)
         return error_set(err, ERROR_ENVIRONMENT,
                          "as root, libvirt's QEMU driver needs the user '%s': "
-                         "run 'adduser --system --group --no-create-home %s', "
-                         "or run as another user",
+                         "run 'useradd --system --user-group %s', or run as "
+                         "another user",
                          LIBVIRT_USER, LIBVIRT_USER);
     return 0;
 }
