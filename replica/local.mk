@@ -7,7 +7,10 @@ libordeal_replica_a_SOURCES = \
 	%D%/command.c %D%/command.h \
 	%D%/engine.c %D%/engine.h \
 	%D%/engine-lease.c %D%/engine-lease.h \
+	%D%/engine-lease-internal.h \
 	%D%/engine-lease-json.c \
+	%D%/engine-lease-snapshot.c \
+	%D%/engine-lease-tables.c \
 	%D%/id-map.c %D%/id-map.h \
 	%D%/json.c %D%/json.h \
 	%D%/log.c %D%/log.h \
