@@ -28,6 +28,12 @@
 /* Asked in vain this often, a transfer starts again from the beginning. */
 #define TRANSFER_RETRIES_MAX 8u
 
+/* Views, incarnations and snapshots above are nonsense, and could wrap. */
+#define VIEW_MAX (UINT64_MAX / 4)
+
+/* A peer's snapshot that says to be longer is not fetched. */
+#define SNAPSHOT_BYTES_MAX (UINT64_C(1) << 32)
+
 #define MUTATED(v, m) __builtin_expect((v)->config.mutation == (m), 0)
 
 enum status {
@@ -153,7 +159,7 @@ struct vsr {
     bool snapshotting;
     enum vsr_recovery recovery;
 
-    uint64_t now_ns, election_ns, beat_ns, suspicion_ns, metadata_ns;
+    uint64_t now_ns, waits_ns, election_ns, beat_ns, suspicion_ns, metadata_ns;
     uint64_t recovery_ns;
     struct vsr_actions *out;
     struct vsr_entry out_entries[OUT_ENTRIES_MAX];
@@ -172,6 +178,7 @@ void vsr_append(struct vsr *v, const struct vsr_entry *e, uint64_t token);
 /* false: it would cut what is committed; the replica is halted. */
 bool vsr_truncate(struct vsr *v, uint64_t index);
 void vsr_drop_all(struct vsr *v, struct vsr_position base);
+void vsr_drop_first(struct vsr *v);
 void vsr_release(struct vsr *v, uint64_t index);
 /* The largest index <= 'from' whose view is <= 'view'; not below the base. */
 uint64_t vsr_last_not_above(const struct vsr *v, uint64_t from, uint64_t view);

@@ -126,6 +126,8 @@ vsr_truncate(struct vsr *v, uint64_t index)
         slot_clear(v, v->op);
         v->op--;
     }
+    if (v->matched > v->op)
+        v->matched = v->op;
     if (v->synced > v->op)
         v->synced = v->op;
     if (v->sync_index > v->op)
@@ -145,17 +147,21 @@ vsr_drop_all(struct vsr *v, struct vsr_position base)
 }
 
 void
+vsr_drop_first(struct vsr *v)
+{
+    struct vsr_position base = vsr_at(v, v->base.index + 1);
+    slot_clear(v, base.index);
+    v->base = base;
+}
+
+void
 vsr_release(struct vsr *v, uint64_t index)
 {
     if (index <= v->base.index)
         return;
     assert(index <= v->snapshot.index && index <= v->applied);
-    struct vsr_position base = vsr_at(v, index);
-    while (v->base.index < index) {
-        slot_clear(v, v->base.index + 1);
-        v->base.index++;
-    }
-    v->base = base;
+    while (v->base.index < index)
+        vsr_drop_first(v);
     vsr_action(v, VSR_ACTION_RELEASE)->index = index;
 }
 

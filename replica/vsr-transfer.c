@@ -133,13 +133,17 @@ vsr_on_get_snapshot(struct vsr *v, const struct vsr_message *m)
 {
     if (!may_serve(v, m) || v->snapshot.index == 0)
         return;
-    bool current = same(m->snapshot, v->snapshot);
+    /* One that was begun may go on as long as the host keeps it. */
+    bool current = same(m->snapshot, v->snapshot) || m->offset > 0;
     struct vsr_message a =
         vsr_message_to(v, m->from, current ? VSR_SNAPSHOT_CHUNK : VSR_ENTRIES);
     a.session = m->session;
     a.offset = m->offset;
     a.prev = m->prev;
-    offer_snapshot(v, &a);
+    if (current)
+        a.snapshot = m->snapshot;
+    else
+        offer_snapshot(v, &a);
     vsr_send(v, &a);
 }
 
@@ -228,7 +232,9 @@ static void
 turn_to_snapshot(struct vsr *v, const struct vsr_message *m)
 {
     struct transfer *t = &v->transfer;
-    if (m->snapshot.index <= v->commit) {
+    if (m->snapshot.index <= v->commit || m->snapshot.index > VIEW_MAX ||
+        m->snapshot.view > m->view ||
+        m->snapshot.view < vsr_view_at(v, v->commit)) {
         v->counters.stale_refused++;
         return;
     }
@@ -325,9 +331,9 @@ vsr_on_snapshot_chunk(struct vsr *v, const struct vsr_message *m)
         return;
     struct transfer *t = &v->transfer;
     bool ends = m->offset + m->length == m->total;
-    if (m->length > VSR_CHUNK_BYTES_MAX || m->offset + m->length > m->total ||
-        m->last != ends || (m->length == 0 && !m->last) ||
-        (m->last && v->snapshotting))
+    if (m->total > SNAPSHOT_BYTES_MAX || m->length > VSR_CHUNK_BYTES_MAX ||
+        m->offset + m->length > m->total || m->last != ends ||
+        (m->length == 0 && !m->last) || (m->last && v->snapshotting))
         return;
     struct vsr_action *a = vsr_action(v, VSR_ACTION_STAGE_SNAPSHOT);
     a->position = t->snapshot;

@@ -21,6 +21,7 @@ void
 vsr_reset_election(struct vsr *v)
 {
     uint64_t base = v->config.election_timeout_ns;
+    v->waits_ns = v->now_ns;
     v->election_ns = v->now_ns + base + rng_below(&v->rng, base);
 }
 
@@ -110,8 +111,12 @@ vsr_on_start_view_change(struct vsr *v, const struct vsr_message *m)
 {
     v->peers[m->from].suspects = true;
     v->peers[m->from].suspects_ns = v->now_ns;
-    if (m->from == vsr_primary_of(v, v->view))
-        v->suspecting = true; /* it has resigned */
+    /* The primary itself has resigned; or a peer was the first to give up
+     * waiting, and it has been long enough here too. */
+    if (m->from == vsr_primary_of(v, v->view) ||
+        (!vsr_is_primary(v) &&
+         v->now_ns - v->waits_ns >= v->config.election_timeout_ns))
+        v->suspecting = v->status != STATUS_RECOVERING;
     check_suspicion(v);
 }
 

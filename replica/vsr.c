@@ -520,7 +520,8 @@ static bool
 admit(struct vsr *v, const struct vsr_message *m)
 {
     if (m->from >= v->config.replica_count || m->to != v->config.replica ||
-        m->from == v->config.replica)
+        m->from == v->config.replica || m->view > VIEW_MAX ||
+        m->sender_incarnation > VIEW_MAX || m->incarnation > VIEW_MAX)
         return false;
     if (m->type == VSR_RECOVERY || m->type == VSR_RECOVERY_RESPONSE)
         return true;
@@ -826,7 +827,10 @@ vsr_restore_entry(struct vsr *v, const struct vsr_entry *e, struct error *err)
         return error_set(err, ERROR_ENVIRONMENT,
                          "log entry %llu is not the one in the snapshot",
                          index);
-    if (!vsr_has_room(v, e->length, 1))
+    while (!vsr_has_room(v, e->length, 0) &&
+           v->base.index < v->snapshot.index && v->base.index < v->op)
+        vsr_drop_first(v); /* kept for slow peers only */
+    if (!vsr_has_room(v, e->length, 0))
         return error_set(err, ERROR_ENVIRONMENT,
                          "the log passes its limit at entry %llu", index);
     vsr_store(v, e, 0);

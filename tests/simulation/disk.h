@@ -18,7 +18,7 @@
 
 /* A schedule makes a few thousand entries at most. */
 #define SIM_INDEX_MAX 8192u
-#define DISK_PENDING_MAX 16384u
+#define DISK_PENDING_MAX 4096u
 
 enum record_state {
     RECORD_GOOD,

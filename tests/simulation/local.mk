@@ -15,3 +15,8 @@ check_PROGRAMS += test-simulation
 test_simulation_SOURCES = %D%/test-simulation.c $(simulation_sources)
 test_simulation_LDADD = $(ORDEAL_VSR_LIBS)
 TESTS += test-simulation
+
+check_PROGRAMS += test-garbage
+test_garbage_SOURCES = %D%/test-garbage.c
+test_garbage_LDADD = $(ORDEAL_VSR_LIBS)
+TESTS += test-garbage

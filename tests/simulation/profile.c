@@ -79,10 +79,13 @@ focus(struct profile *p, struct rng *r, unsigned mutation)
         p->partition_ns = 100 * MS;
         break;
     case VSR_MUTATION_SERVE_UNOPENED:
+        calm(p);
         p->fault_ns = 6000 * MS;
         p->disk_ns = 10 * MS;
-        p->crash_ns = 300 * MS;
-        p->crash_opener = 0.5;
+        p->drop = 0.1;
+        p->late_ok = 0.1;
+        p->crash_ns = 400 * MS;
+        p->crash_opener = 0.6;
         break;
     case VSR_MUTATION_STALE_TRANSFER:
         p->late = 0.05;
@@ -109,9 +112,10 @@ focus(struct profile *p, struct rng *r, unsigned mutation)
 void
 profile_draw(struct profile *p, uint64_t seed, unsigned mutation)
 {
+    static const uint8_t sizes[] = {3, 3, 3, 3, 3, 3, 3, 5, 5, 7};
     struct rng r;
     rng_init(&r, seed ^ 0x70726f66696c65);
-    *p = (struct profile){.nodes = rng_chance(&r, 0.7) ? 3 : 5,
+    *p = (struct profile){.nodes = sizes[rng_below(&r, ARRAY_LEN(sizes))],
                           .clients = 2 + (uint8_t)rng_below(&r, 4),
                           .fault_ns = 1500 * MS + rng_below(&r, 1500 * MS)};
     p->delay_ns =
@@ -139,6 +143,7 @@ profile_draw(struct profile *p, uint64_t seed, unsigned mutation)
     p->crash_opener = sometimes(&r, 0.2, 0.5);
     p->deaf = rng_chance(&r, 0.1);
     p->mute = !p->deaf && rng_chance(&r, 0.1);
+    p->lame = !p->deaf && !p->mute && rng_chance(&r, 0.15);
     draw_config(p, &r, mutation);
     focus(p, &r, mutation);
 }

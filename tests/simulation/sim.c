@@ -819,15 +819,20 @@ cut_off(struct sim *s)
         if (n->up && n->status.role == VSR_ROLE_PRIMARY)
             last = i;
     }
-    if (last == s->profile.nodes || !(s->profile.deaf || s->profile.mute))
+    const struct profile *p = &s->profile;
+    if (last == p->nodes || !(p->deaf || p->mute || p->lame))
         return;
     s->cut_off = (int)last;
-    sim_say(s, s->cut_off, "stays %s", s->profile.deaf ? "deaf" : "mute");
-    for (unsigned i = 0; i < s->profile.nodes; i++)
-        if (s->profile.deaf)
-            s->blocked[i][last] = true;
-        else
-            s->blocked[last][i] = true;
+    sim_say(s, s->cut_off, "stays %s",
+            p->deaf   ? "deaf"
+            : p->mute ? "mute"
+                      : "down");
+    if (p->lame)
+        crash(s, last);
+    for (unsigned i = 0; i < p->nodes; i++) {
+        s->blocked[i][last] = p->deaf;
+        s->blocked[last][i] = p->mute;
+    }
 }
 
 static void
@@ -842,7 +847,7 @@ on_heal(struct sim *s)
     p->sync_failure = p->bad_chunk = 0;
     for (unsigned i = 0; i < p->nodes; i++) {
         s->nodes[i].paused_until_ns = 0;
-        if (!s->nodes[i].up)
+        if (!s->nodes[i].up && (int)i != s->cut_off)
             restart_later(s, i, MS);
     }
     for (unsigned k = 0; k < p->clients; k++)
@@ -1047,7 +1052,7 @@ begin(struct sim *s)
     fault_later(s, EV_CRASH, p->crash_ns);
     fault_later(s, EV_PARTITION, p->partition_ns);
     fault_later(s, EV_PAUSE, p->pause_ns);
-    if (p->deaf || p->mute)
+    if (p->deaf || p->mute || p->lame)
         s->profile.fault_ns += 300 * MS; /* so that there is a primary */
     push(s,
          (struct sim_event){.type = EV_HEAL, .time_ns = s->profile.fault_ns});

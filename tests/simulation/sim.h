@@ -51,6 +51,7 @@ struct profile {
     double large_payload;
     double late_ok;                   /* 'late' of PREPARE_OK */
     double crash_voter, crash_opener; /* chance to crash on a vote, a no-op */
+    bool lame;       /* not healed: the last primary stays down */
     bool deaf, mute; /* not healed: links to, or from, the last primary */
     struct vsr_config config; /* replica and seed are filled in per start */
 };

@@ -22,7 +22,7 @@
 
 #define SCHEDULES 1000
 /* Most wrong lines show within 10 schedules, the shyest after a few hundred. */
-#define MUTATION_SCHEDULES 3000
+#define MUTATION_SCHEDULES 10000
 
 static struct sim_report sum;
 static unsigned mutation;
