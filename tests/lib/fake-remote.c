@@ -33,6 +33,10 @@ fake_begin(struct fake *f, struct error *err)
     pthread_mutex_lock(&fake_lock);
     f->clock.now_ns += FAKE_CALL_NS;
     f->call_count++;
+    if (f->timers_fire_ns != 0 && f->clock.now_ns >= f->timers_fire_ns) {
+        f->timers_fire_ns = 0;
+        fake_fire_timers(f);
+    }
     for (unsigned i = 0; i < f->cluster.node_count; i++) {
         struct fake_node *n = &f->nodes[i];
 
@@ -86,8 +90,9 @@ fake_packet(struct fake *f, unsigned from, unsigned to)
             if (r->input != (side == 1) || r->peer != peer)
                 continue;
             r->packets++;
-            if (r->drop)
+            if (r->drop && f->leaks == 0)
                 return false;
+            f->leaks -= r->drop;
         }
     }
     return true;
@@ -102,6 +107,20 @@ fake_node_by_address(const struct fake *f, const char *address)
     return -1;
 }
 
+/* One connect; late ones are on paths that no rule cuts. */
+static bool
+fake_connects(struct fake *f, unsigned from, unsigned to)
+{
+    unsigned leaks = f->leaks;
+
+    if (!fake_packet(f, from, to) || !fake_packet(f, to, from))
+        return false;
+    if (f->slow_open == 0 || f->leaks != leaks)
+        return true;
+    f->slow_open--;
+    return false;
+}
+
 static void
 fake_probe(struct fake *f, unsigned from, const char *const argv[],
            struct exec_result *ret)
@@ -112,9 +131,7 @@ fake_probe(struct fake *f, unsigned from, const char *const argv[],
         if (to < 0)
             buf_printf(&ret->out, "%s nc: can't connect: No route to host\n",
                        argv[i]);
-        else if (!fake_packet(f, from, (unsigned)to) ||
-                 !fake_packet(f, (unsigned)to, from) ||
-                 (f->slow_open > 0 && f->slow_open-- > 0))
+        else if (!fake_connects(f, from, (unsigned)to))
             buf_printf(&ret->out, "%s nc: timed out\n", argv[i]);
         else
             buf_printf(&ret->out, "%s %s\n", argv[i],
@@ -370,13 +387,16 @@ fake_start(const struct system_node *sn, struct error *err)
 
     if (fake_begin(f, err) < 0)
         return -1;
-    if (!n->running) {
-        n->running = true;
-        n->stopped = false;
-        n->pid = ++f->last_pid;
-        n->start_ticks = (uint64_t)(f->clock.now_ns / (10 * NS_PER_MS));
-        n->starts++;
+    if (n->running) {
+        pthread_mutex_unlock(&fake_lock);
+        return error_set(err, ERROR_ENVIRONMENT, "fake: it runs");
     }
+    n->running = true;
+    n->stopped = false;
+    n->mute = f->dumb_starts;
+    n->pid = ++f->last_pid;
+    n->start_ticks = (uint64_t)(f->clock.now_ns / (10 * NS_PER_MS));
+    n->starts++;
     return fake_end(f, err);
 }
 
@@ -422,7 +442,7 @@ fake_process(const struct system_node *sn, struct process_id *ret,
     if (fake_begin(f, err) < 0)
         return -1;
     *ret = (struct process_id){.boot_id = FAKE_BOOT_ID};
-    if (n->running) {
+    if (n->running && !n->hidden) {
         ret->pid = n->pid;
         ret->start_ticks = n->start_ticks;
         ret->stopped = n->stopped;
@@ -454,7 +474,10 @@ fake_status(const struct cluster *c, unsigned node, int64_t timeout_ns,
     }
     *ret = (struct system_status){.term = f->term};
     if (fake_alive(n) && !n->mute)
-        ret->role = (int)node == f->primary ? ROLE_PRIMARY : ROLE_BACKUP;
+        ret->role =
+            (int)node == f->primary || n->deposed ? ROLE_PRIMARY : ROLE_BACKUP;
+    if (n->deposed)
+        ret->term--;
     return fake_end(f, err);
 }
 

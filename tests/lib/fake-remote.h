@@ -32,6 +32,8 @@ struct fake_timer {
 
 struct fake_node {
     bool running, stopped, mute; /* mute: runs, but does not answer */
+    bool hidden;  /* runs, but system->process does not know of it */
+    bool deposed; /* says that it is primary, in the term before */
     int32_t pid;
     uint64_t start_ticks;
     int64_t gone_ns; /* killed, and gone then; 0: not killed */
@@ -64,8 +66,11 @@ struct fake {
     unsigned trip_first, trip_last; /* these calls trip, counted from 1 */
     unsigned unknown_count;         /* commands the fake does not know */
     bool no_svc;
-    int64_t death_ns;   /* how long a killed process takes to be gone */
-    unsigned slow_open; /* so many connects on open paths are too late */
+    int64_t death_ns;       /* how long a killed process takes to be gone */
+    unsigned slow_open;     /* so many connects on open paths are too late */
+    unsigned leaks;         /* so many packets pass though a rule drops them */
+    bool dumb_starts;       /* a daemon that is started does not answer */
+    int64_t timers_fire_ns; /* the guests' timers run out then; 0: never */
     void (*before_harm)(void *ctx); /* the moment before a node is harmed */
     void *ctx;
 };

@@ -169,6 +169,53 @@ test_budget_holds_when_faults_overlap(void)
     fixture_teardown(&f);
 }
 
+static node_set
+line_nodes(struct nemesis_fixture *f, const json_t *line)
+{
+    node_set nodes = 0;
+
+    CHECK_OK(node_set_from_json(&f->fake->cluster,
+                                json_object_get(line, "nodes"), &nodes,
+                                &f->err),
+             &f->err);
+    return nodes;
+}
+
+/* Whatever overlaps: no node is under two faults. */
+static void
+test_no_node_is_under_two_faults(void)
+{
+    struct nemesis_fixture f;
+    node_set busy = 0;
+    unsigned overlaps = 0;
+    char line[8192];
+    FILE *in;
+
+    fixture_setup(&f, mixed, 5, 10 * WINDOW_NS);
+    fixture_open(&f);
+    nemesis_run(f.nemesis);
+    fixture_close(&f);
+    in = fopen(f.faults_path, "re");
+    CHECK(in != NULL);
+    while (fgets(line, sizeof(line), in) != NULL) {
+        json_t *json = json_loads(line, 0, NULL);
+        const char *stage = json_string_value(json_object_get(json, "stage"));
+
+        CHECK(stage != NULL);
+        if (strcmp(stage, "journalled") == 0) {
+            overlaps += busy != 0;
+            CHECK_INT(busy & line_nodes(&f, json), 0);
+            busy |= line_nodes(&f, json);
+        } else if (strcmp(stage, "proved_healed") == 0) {
+            busy &= ~line_nodes(&f, json);
+        }
+        json_decref(json);
+    }
+    fclose(in);
+    CHECK(overlaps > 20);
+    fixture_teardown(&f);
+}
+
 /* ---- waiting and skipping ---- */
 
 static void
@@ -261,6 +308,57 @@ test_lost_proof_is_inconclusive_and_no_coverage(void)
     CHECK_INT(summary(&f).primary_hits, 0);
     CHECK_INT(summary(&f).inconclusive, 1);
     CHECK(fake_is_clean(f.fake));
+    fixture_teardown(&f);
+}
+
+/* Confirmed at its beginning, gone before its end: not covered. */
+static void
+test_effect_that_ends_early_is_a_mismatch(void)
+{
+    struct nemesis_fixture f;
+    json_t *line;
+
+    fixture_setup(&f,
+                  "{\"faults\":[{\"fault\":\"pause\",\"target\":\"primary\","
+                  "\"duration\":\"2s\"}]}",
+                  3, 8 * NS_PER_S);
+    CHECK_INT(f.plan.entry_count, 1);
+    f.fake->timers_fire_ns = f.fake->clock.now_ns + 4 * NS_PER_S;
+    fixture_open(&f);
+    nemesis_run(f.nemesis);
+    CHECK_INT(summary(&f).injected, 1);
+    CHECK_INT(summary(&f).mismatch, 1);
+    CHECK_INT(summary(&f).confirmed + summary(&f).primary_hits, 0);
+    CHECK_INT(summary(&f).under_way, 0);
+    fixture_close(&f);
+    line = line_of(&f, "proved");
+    CHECK_STR(json_string_value(json_object_get(line, "result")), "confirmed");
+    json_decref(line);
+    line = line_of(&f, "proved_before_heal");
+    CHECK_STR(json_string_value(json_object_get(line, "result")), "mismatch");
+    json_decref(line);
+    fixture_teardown(&f);
+}
+
+/* The daemon was started again, but the system does not answer. */
+static void
+test_heal_that_does_not_hold_is_dirty(void)
+{
+    struct nemesis_fixture f;
+
+    fixture_setup(&f, kills, 3, WINDOW_NS);
+    f.fake->dumb_starts = true;
+    fixture_open(&f);
+    nemesis_run(f.nemesis);
+    CHECK_INT(f.harm_count, 1);
+    CHECK_INT(summary(&f).confirmed, 1);
+    CHECK_INT(summary(&f).under_way, 1);
+    CHECK_INT(summary(&f).skipped, summary(&f).planned - 1);
+    CHECK_INT(fixture_pending(&f), 1);
+    CHECK_INT(f.fake->nodes[0].starts, 1);
+    CHECK_INT(nemesis_heal_all(f.nemesis, 0, &f.err), -1);
+    f.fake->nodes[0].mute = false;
+    CHECK_OK(nemesis_heal_all(f.nemesis, 0, &f.err), &f.err);
     fixture_teardown(&f);
 }
 
@@ -399,11 +497,14 @@ main(void)
     RUN(test_faults_jsonl_has_the_evidence);
     RUN(test_same_seed_same_run);
     RUN(test_budget_holds_when_faults_overlap);
+    RUN(test_no_node_is_under_two_faults);
     RUN(test_no_primary_skips_after_a_wait);
     RUN(test_silent_node_uses_up_the_budget);
     RUN(test_fault_waits_for_its_target);
     RUN(test_inject_that_fails_is_healed_and_not_claimed);
     RUN(test_lost_proof_is_inconclusive_and_no_coverage);
+    RUN(test_effect_that_ends_early_is_a_mismatch);
+    RUN(test_heal_that_does_not_hold_is_dirty);
     RUN(test_unproven_heal_is_dirty_until_it_is_proven);
     RUN(test_without_a_journal_nothing_is_harmed);
     RUN(test_without_a_record_nothing_is_harmed);

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "nemesis/guest.h"
 #include "nemesis/registry.h"
 #include "nemesis/target.h"
 #include "tests/lib/fake-remote.h"
@@ -164,7 +165,60 @@ test_lost_connection_is_inconclusive(void)
     }
 }
 
+/* A look that fails is not the end of a proof of heal. */
+static void
+test_proof_of_heal_goes_on_after_a_lost_look(void)
+{
+    for (size_t i = 1; i < ARRAY_LEN(matrix); i++) {
+        struct fixture f;
+
+        setup(&f, matrix[i].fault, matrix[i].params, matrix[i].targets);
+        inject(&f);
+        CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+        f.fake->trip = FAKE_FAIL_BEFORE;
+        f.fake->trip_first = f.fake->trip_last = f.fake->call_count + 1;
+        check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+        teardown(&f);
+    }
+}
+
 /* ---- processes ---- */
+
+static void
+test_process_is_told_by_boot_pid_and_start(void)
+{
+    const struct process_id id = {.pid = 7, .start_ticks = 5, .boot_id = "b"};
+    const struct guest_process same = {
+        .exists = true, .state = 'S', .start_ticks = 5, .boot_id = "b"};
+    struct guest_process look;
+
+    CHECK(guest_process_is(&same, &id));
+    look = same;
+    look.exists = false;
+    CHECK(!guest_process_is(&look, &id));
+    look = same;
+    look.state = 'Z';
+    CHECK(!guest_process_is(&look, &id));
+    look = same;
+    look.start_ticks = 6;
+    CHECK(!guest_process_is(&look, &id));
+    look = same;
+    look.boot_id[0] = 'c';
+    CHECK(!guest_process_is(&look, &id));
+}
+
+/* /proc decides, not the service manager that sent the signal. */
+static void
+test_kill_looks_for_itself(void)
+{
+    struct fixture f;
+
+    setup(&f, "kill", "{}", 1);
+    inject(&f);
+    f.fake->nodes[0].running = f.fake->nodes[0].hidden = true;
+    check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+    teardown(&f);
+}
 
 /* What does not run cannot be killed: the fault must not claim it. */
 static void
@@ -476,6 +530,39 @@ test_late_connects_get_another_try(void)
     teardown(&f);
 }
 
+/* Rules that drop and count, and yet something gets through. */
+static void
+test_a_leak_is_a_mismatch(void)
+{
+    for (int once = 0; once < 2; once++) {
+        struct fixture f;
+
+        setup(&f, "partition", "{}", 1);
+        inject(&f);
+        f.fake->leaks = once ? 2 : 1000;
+        f.fake->slow_open = once ? 3 : 0; /* forces another look */
+        check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+        teardown(&f);
+    }
+}
+
+/* Every pair connects, but a table of ours is still there. */
+static void
+test_a_table_left_behind_is_not_healed(void)
+{
+    struct fixture f;
+
+    setup(&f, "partition", "{\"shape\":\"one_way\"}", 1);
+    inject(&f);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    snprintf(f.fake->nodes[2].table, sizeof(f.fake->nodes[2].table),
+             "ordeal_20260131_ab12");
+    check_proof(&f, FAULT_HEALED, PROOF_MISMATCH);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    teardown(&f);
+}
+
 static void
 test_table_is_named_after_the_run(void)
 {
@@ -570,11 +657,35 @@ test_bad_undo_records_are_refused(void)
     fake_free(fake);
 }
 
+/* ---- who is primary ---- */
+
+static void
+test_highest_term_is_the_primary(void)
+{
+    struct fake *fake = fake_new(3);
+    struct target_view view;
+
+    fake->term = 9;
+    fake->primary = 1;
+    for (unsigned deposed = 0; deposed < 3; deposed += 2) {
+        fake->nodes[deposed].deposed = true;
+        target_look(&fake->world, &view);
+        CHECK_INT(view.primary, 1);
+        CHECK_INT(view.term, 9);
+        CHECK_INT(view.backups, deposed == 0 ? 4 : 1);
+        fake->nodes[deposed].deposed = false;
+    }
+    fake_free(fake);
+}
+
 int
 main(void)
 {
     RUN(test_matrix_of_all_faults);
     RUN(test_lost_connection_is_inconclusive);
+    RUN(test_proof_of_heal_goes_on_after_a_lost_look);
+    RUN(test_process_is_told_by_boot_pid_and_start);
+    RUN(test_kill_looks_for_itself);
     RUN(test_kill_of_a_dead_daemon_fails);
     RUN(test_kill_sees_a_daemon_restarted_behind_its_back);
     RUN(test_kill_tells_a_reused_pid_by_its_start);
@@ -593,6 +704,9 @@ main(void)
     RUN(test_partition_checks_the_pairs_it_left_alone);
     RUN(test_refused_connection_is_an_open_path);
     RUN(test_late_connects_get_another_try);
+    RUN(test_a_leak_is_a_mismatch);
+    RUN(test_a_table_left_behind_is_not_healed);
+    RUN(test_highest_term_is_the_primary);
     RUN(test_table_is_named_after_the_run);
     RUN(test_partition_of_all_in_halves_fails);
     RUN(test_bad_params_are_refused);
