@@ -77,7 +77,10 @@ domain_put_machine(struct buf *out, const struct domain_spec *s)
     buf_printf(&path, "%s/initrd", s->image_dir);
     xml_element(out, "initrd", NULL, path.data);
     buf_reset(&path);
-    buf_printf(&path, "console=ttyS0 quiet panic=-1 ordeal.node=%s", s->node);
+    buf_printf(&path,
+               "console=ttyS0 quiet panic=-1 no_timer_check cryptomgr.notests "
+               "mitigations=off ordeal.node=%s",
+               s->node);
     xml_element(out, "cmdline", NULL, path.data);
     buf_release(&path);
     buf_printf(out,
