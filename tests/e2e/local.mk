@@ -6,6 +6,7 @@ E2E_TESTS += %D%/cluster-by-hand.sh
 E2E_TESTS += %D%/run-crash-restart.sh
 E2E_TESTS += %D%/run-planted-bug.sh
 E2E_TESTS += %D%/driver-dies.sh
+E2E_TESTS += %D%/unprivileged.sh
 EXTRA_DIST += $(E2E_TESTS) %D%/bug-matrix tests/lib/tap.sh
 
 # After EXTRA_DIST has taken the scripts: this one is built.
