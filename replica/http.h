@@ -18,7 +18,8 @@
 
 /* Longest body: a bundle of 256 resources in hex needs 9 KiB. */
 #define HTTP_BODY_BYTES_MAX (32u << 10)
-#define HTTP_CONNECTIONS_MAX 1024u
+/* Fits the usual limit of 1024 descriptors, peers and files included. */
+#define HTTP_CONNECTIONS_MAX 512u
 
 struct http;
 

@@ -44,3 +44,4 @@ ordeal_replica_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(UV_CFLAGS) \
 	$(MHD_CFLAGS)
 ordeal_replica_LDADD = libordeal-replica.a libordeal-vsr.a libordeal-base.a \
 	$(UV_LIBS) $(MHD_LIBS) $(JANSSON_LIBS)
+EXTRA_DIST += docs/REPLICA.md

@@ -95,8 +95,9 @@ apply(struct server *s, const struct vsr_entry *e)
         struct engine_entry entry = {e->view, e->index, e->payload, e->length};
 
         s->engine->ops->apply(s->engine, &entry, &o->outcome);
-        o->expired = s->engine->ops->expired(s->engine, e->payload, e->length,
-                                             &o->outcome);
+        if (s->status.role == VSR_ROLE_PRIMARY)
+            o->expired = s->engine->ops->expired(s->engine, e->payload,
+                                                 e->length, &o->outcome);
         if (e->index <= s->forget_until)
             s->engine->ops->forget_operations(s->engine);
     }

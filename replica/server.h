@@ -26,8 +26,8 @@ enum replica_exit server_run(const struct replica_options *o);
 
 /* Requests that wait for the core; more answer 'overloaded'. */
 #define PENDING_MAX 4096u
-/* Outcomes kept between apply and complete; a list completes them. */
-#define OUTCOMES_MAX 16384u
+/* Outcomes kept between apply and complete: more than a pipeline holds. */
+#define OUTCOMES_MAX (2 * VSR_PIPELINE_MAX)
 /* Digests that GET /v1/digest?index= can still tell. */
 #define DIGESTS_MAX 4096u
 
@@ -61,7 +61,7 @@ struct pending {
 struct applied_outcome {
     uint64_t index;
     struct outcome outcome;
-    json_t *expired; /* item of a tick's list; owned */
+    json_t *expired; /* item of a tick's list, on the primary; owned */
 };
 
 struct applied_digest {

@@ -345,6 +345,56 @@ test_refusals(void)
 }
 
 static void
+test_disk_reserve(void)
+{
+    static const char *const arguments[] = {"--disk-reserve-bytes",
+                                            "1000000000000", NULL};
+    unsigned primary;
+
+    setup(arguments);
+    primary = start_all();
+    CHECK_STR(resource_state(primary, 1, "linearizable"), "");
+    cluster_sleep_ms(1200);
+    check_refusal(primary, "POST", "/v1/command",
+                  "{\"command\":\"revoke\",\"operation\":1,\"client\":1,"
+                  "\"lease\":1}",
+                  429, "overloaded");
+    CHECK_STR(resource_state(primary, 1, "linearizable"), "");
+    teardown();
+}
+
+/* Clients that go away while their request waits. */
+static void
+test_impatient_clients(void)
+{
+    unsigned primary;
+
+    setup(NULL);
+    primary = start_all();
+    create(1, 7);
+    for (unsigned i = 0; i < CLUSTER_NODES; i++)
+        if (i != primary)
+            cluster_pause(&cluster, i);
+    for (unsigned i = 0; i < 20; i++) {
+        struct http_client h = {-1, cluster_client_port(&cluster, primary)};
+        char body[120];
+
+        snprintf(body, sizeof(body),
+                 "{\"operation\":%u,\"client\":1,"
+                 "\"command\":\"create_resource\",\"resource\":%u}",
+                 100 + i, 100 + i);
+        CHECK(http_client_send(&h, "POST", "/v1/command", body) == 0);
+        http_client_close(&h);
+    }
+    for (unsigned i = 0; i < CLUSTER_NODES; i++)
+        if (i != primary)
+            cluster_resume(&cluster, i);
+    create(2, 8);
+    CHECK(digests_agree((unsigned)cluster_primary(&cluster, 5000)));
+    teardown();
+}
+
+static void
 test_strangers_on_the_ports(void)
 {
     unsigned primary;
@@ -445,6 +495,32 @@ test_kill_of_the_primary_under_load(void)
     CHECK(wait_status(old, "recovery", "suffix", 5000) ||
           wait_status(old, "recovery", "divergent_suffix_discarded", 100));
     CHECK(digests_agree(primary));
+    teardown();
+}
+
+static void
+test_graceful_end_under_load(void)
+{
+    struct load loads[3] = {{0}};
+    unsigned old;
+
+    setup(NULL);
+    old = start_all();
+    for (unsigned i = 0; i < ARRAY_LEN(loads); i++) {
+        loads[i].number = i + 1;
+        pthread_create(&loads[i].thread, NULL, load_run, &loads[i]);
+    }
+    cluster_sleep_ms(300);
+    cluster_signal(&cluster, old, SIGTERM);
+    CHECK_INT(cluster_wait(&cluster, old), 0);
+    cluster_start(&cluster, old);
+    CHECK(wait_status(old, "role", "backup", 10000));
+    for (unsigned i = 0; i < ARRAY_LEN(loads); i++) {
+        loads[i].stop = true;
+        pthread_join(loads[i].thread, NULL);
+        CHECK(loads[i].acknowledged > 0);
+    }
+    CHECK(digests_agree((unsigned)cluster_primary(&cluster, 5000)));
     teardown();
 }
 
@@ -974,8 +1050,11 @@ main(void)
     RUN_CLUSTER(test_writes_and_reads);
     RUN_CLUSTER(test_tick_expires_in_bounded_steps);
     RUN_CLUSTER(test_refusals);
+    RUN_CLUSTER(test_disk_reserve);
+    RUN_CLUSTER(test_impatient_clients);
     RUN_CLUSTER(test_strangers_on_the_ports);
     RUN_CLUSTER(test_kill_of_the_primary_under_load);
+    RUN_CLUSTER(test_graceful_end_under_load);
     RUN_CLUSTER(test_restart_of_all);
     RUN_CLUSTER(test_rejoin_by_snapshot);
     RUN_CLUSTER(test_lost_disk);
