@@ -70,7 +70,7 @@ UNIT_TESTS += test-reservation-contention
 test_reservation_contention_SOURCES = %D%/test-reservation-contention.c \
 	tests/lib/fake-system.h
 test_reservation_contention_LDADD = $(ORDEAL_WORKLOADS_LIBS) \
-	$(ORDEAL_BASE_LIBS)
+	$(ORDEAL_ANALYZER_LIBS)
 
 UNIT_TESTS += test-system-replica
 test_system_replica_SOURCES = %D%/test-system-replica.c tests/lib/toy-server.h

@@ -2,6 +2,7 @@
 /* The generator: pure, seeded, and with everything in it that it promises. */
 #include "config.h"
 
+#include "analyzer/checker.h"
 #include "tests/lib/fake-system.h"
 #include "tests/lib/tap.h"
 #include "workloads/workload.h"
@@ -278,6 +279,20 @@ test_the_sweep_reads_every_object(void)
 }
 
 static void
+test_its_checkers_exist(void)
+{
+    const char *const *names = workload_reservation_contention_ops.checkers;
+    unsigned count = 0;
+
+    for (; names[count] != NULL; count++)
+        CHECK(checker_find(names[count]) != NULL);
+    CHECK(count >= 10);
+    CHECK(workload_find("reservation_contention") ==
+          &workload_reservation_contention_ops);
+    CHECK(workload_find("reservation-contention") == NULL);
+}
+
+static void
 test_parameters_are_checked(void)
 {
     static const char *const bad[] = {
@@ -312,6 +327,7 @@ main(void)
     RUN(test_the_mix_has_all_it_promises);
     RUN(test_repetitions_are_young);
     RUN(test_the_sweep_reads_every_object);
+    RUN(test_its_checkers_exist);
     RUN(test_parameters_are_checked);
     return tap_done();
 }
