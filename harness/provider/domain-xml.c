@@ -16,6 +16,8 @@
 
 #define DOMAIN_XML_BYTES_MAX (64 << 10)
 #define DOMAIN_MGMT_SLOT "0x10"
+/* QEMU's default, an eighth of the host's memory, fills up over a run. */
+#define DOMAIN_TCG_CACHE "<tcg><tb-cache unit='MiB'>128</tb-cache></tcg>"
 
 static void
 xml_put(struct buf *out, const char *text)
@@ -84,10 +86,11 @@ domain_put_machine(struct buf *out, const struct domain_spec *s)
     xml_element(out, "cmdline", NULL, path.data);
     buf_release(&path);
     buf_printf(out,
-               "</os>\n<features><acpi/></features>\n<cpu mode='%s'/>\n"
+               "</os>\n<features><acpi/>%s</features>\n<cpu mode='%s'/>\n"
                "<clock offset='utc'/>\n<on_poweroff>destroy</on_poweroff>\n"
                "<on_reboot>restart</on_reboot>\n"
                "<on_crash>restart</on_crash>\n",
+               kvm ? "" : DOMAIN_TCG_CACHE,
                kvm ? "host-passthrough" : "maximum");
 }
 
