@@ -185,10 +185,10 @@ struct vsr_message {
     bool normal;    /* RECOVERY_RESPONSE: sender is in status normal */
     bool last;      /* SNAPSHOT_CHUNK: nothing follows */
     uint64_t view;  /* the sender's, always */
-    uint64_t sender_incarnation; /* the life of the sender's disk, always */
-    struct vsr_position prev;    /* PREPARE, GET_ENTRIES, ENTRIES: entry before;
-                                    DO_VIEW_CHANGE, RECOVERY_RESPONSE: log end */
-    struct vsr_position hint;    /* ENTRIES with MISMATCH */
+    uint64_t sender_incarnation;  /* the life of the sender's disk, always */
+    struct vsr_position prev;     /* PREPARE, *_ENTRIES: entry before;
+                                     others: end of the log */
+    struct vsr_position hint;     /* ENTRIES with MISMATCH */
     struct vsr_position snapshot; /* ENTRIES, GET_SNAPSHOT, SNAPSHOT_CHUNK */
     uint64_t commit;              /* PREPARE, DO_VIEW_CHANGE, ENTRIES */
     uint64_t index;               /* PREPARE_OK */

@@ -81,11 +81,12 @@ focus(struct profile *p, struct rng *r, unsigned mutation)
     case VSR_MUTATION_SERVE_UNOPENED:
         calm(p);
         p->fault_ns = 6000 * MS;
-        p->disk_ns = 10 * MS;
-        p->drop = 0.1;
-        p->late_ok = 0.1;
-        p->crash_ns = 400 * MS;
-        p->crash_opener = 0.6;
+        p->disk_ns = 20 * MS;
+        p->drop = 0.15;
+        p->partition_ns = 150 * MS;
+        p->mend_ns = 200 * MS;
+        p->crash_ns = 800 * MS;
+        p->crash_opener = 0.3;
         break;
     case VSR_MUTATION_STALE_TRANSFER:
         p->late = 0.05;

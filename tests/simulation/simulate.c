@@ -53,7 +53,7 @@ static int
 run(uint64_t seed, uint64_t schedules, unsigned mutation, bool verbose,
     bool keep_going)
 {
-    struct sim_report sum = {0}, r;
+    struct sim_report sum = {0}, r = {0};
     uint64_t violations = 0;
     for (uint64_t i = 0; i < schedules; i++) {
         sim_run(seed + i, mutation, verbose, &r);

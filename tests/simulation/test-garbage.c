@@ -57,11 +57,12 @@ carry_out(struct lone *l)
         }
         if (a->type != VSR_ACTION_COMPLETE)
             continue;
-        if (a->token >= TOKENS_MAX || !l->waiting[a->token])
+        if (a->token >= TOKENS_MAX || !l->waiting[a->token]) {
             l->wrong_token = true;
-        else
-            l->wait_count--;
+            continue;
+        }
         l->waiting[a->token] = false;
+        l->wait_count--;
     }
     vsr_status(l->vsr, &l->status);
     led += l->status.role == VSR_ROLE_PRIMARY;
