@@ -21,8 +21,11 @@ describe_number(struct id128 id)
 struct text
 describe_id(const struct table *t, uint32_t id)
 {
-    return id == TABLE_NONE ? (struct text){"(none)"}
-                            : describe_number(t->ids[id]);
+    static const struct text none = {"(none)"};
+
+    if (id == TABLE_NONE)
+        return none;
+    return describe_number(t->ids[id]);
 }
 
 struct text

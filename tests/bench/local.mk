@@ -21,3 +21,13 @@ BENCH_SECONDS = 5
 .PHONY: bench-replica
 bench-replica: replica-bench$(EXEEXT) ordeal-replica$(EXEEXT)
 	ORDEAL_BUILDDIR=. ./replica-bench$(EXEEXT) $(BENCH_SECONDS)
+
+# 'make bench-analyzer [BENCH_OPERATIONS=N]': how fast a history is judged.
+EXTRA_PROGRAMS += analyzer-bench
+CLEANFILES += analyzer-bench$(EXEEXT)
+analyzer_bench_SOURCES = %D%/bench-analyzer.c
+analyzer_bench_LDADD = $(ORDEAL_ANALYZER_LIBS)
+BENCH_OPERATIONS = 1000000
+.PHONY: bench-analyzer
+bench-analyzer: analyzer-bench$(EXEEXT)
+	./analyzer-bench$(EXEEXT) $(BENCH_OPERATIONS)
