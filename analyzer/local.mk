@@ -32,3 +32,4 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/view.c
 libordeal_analyzer_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 ORDEAL_ANALYZER_LIBS = libordeal-analyzer.a $(ORDEAL_BASE_LIBS)
+EXTRA_DIST += docs/CHECKERS.md
