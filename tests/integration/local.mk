@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Integration tests: real replicas as processes on loopback.
+check_PROGRAMS += test-one-request
+TESTS += test-one-request
+test_one_request_SOURCES = %D%/test-one-request.c tests/lib/toy-server.h
+test_one_request_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_WORKLOADS_LIBS) \
+	$(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_REMOTE_LIBS) $(ORDEAL_BASE_LIBS)
+
 check_PROGRAMS += run-local
 run_local_SOURCES = %D%/run-local.c \
 	tests/lib/link-proxy.h tests/lib/local-cluster.h
