@@ -150,25 +150,34 @@ take_snapshot(struct server *s, struct vsr_position position)
     disk_take(s->disk, &s->taking);
 }
 
+/* The one before is kept while a peer fetches it. */
+static void
+newest_replace(struct server *s, const struct image *image)
+{
+    if (s->served.data == NULL && uv_hrtime() < s->served_until_ns)
+        s->served = s->newest;
+    else
+        image_release(&s->newest);
+    s->newest = *image;
+}
+
+/* The core may have gone past it (an installation, a rebuilt engine). */
 static void
 on_taken(void *ctx, struct vsr_position position, bool written)
 {
     struct server *s = ctx;
+    struct image image = s->taking;
     struct vsr_event e = {.type = VSR_EVENT_SNAPSHOT_TAKEN,
                           .position = position};
 
-    if (written && position.index > s->newest.position.index) {
-        if (s->served.data == NULL && uv_hrtime() < s->served_until_ns) {
-            s->served = s->newest;
-            memset(&s->newest, 0, sizeof(s->newest));
-        }
-        image_release(&s->newest);
-        s->newest = s->taking;
-        memset(&s->taking, 0, sizeof(s->taking));
-    }
-    image_release(&s->taking);
+    memset(&s->taking, 0, sizeof(s->taking));
     if (!s->stopping)
         server_step(s, &e);
+    if (written && !s->stopping && s->status.snapshot == position.index &&
+        position.index > s->newest.position.index)
+        newest_replace(s, &image);
+    else
+        image_release(&image);
 }
 
 static void
@@ -275,8 +284,7 @@ on_installed(void *ctx, struct vsr_position position)
         .type = VSR_EVENT_SNAPSHOT_INSTALLED, .position = position, .ok = true};
 
     log_info("server", "snapshot at %" PRIu64 " installed", position.index);
-    image_release(&s->newest);
-    s->newest = s->staging;
+    newest_replace(s, &s->staging);
     memset(&s->staging, 0, sizeof(s->staging));
     engine_free(s->engine);
     s->engine = s->installing;

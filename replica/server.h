@@ -117,7 +117,7 @@ struct server {
     char start_detail[160];
     struct image newest, served, taking, staging;
     struct vsr_position staging_position;
-    uint64_t newest_chain, taking_chain, served_until_ns;
+    uint64_t served_until_ns;
     struct engine *installing;
     uint64_t installing_chain;
 
