@@ -49,6 +49,17 @@ fake_reset(void)
     fake.executions = 0;
 }
 
+static inline int64_t
+fake_slot(void)
+{
+    int64_t slot;
+
+    pthread_mutex_lock(&fake.lock);
+    slot = fake.slot;
+    pthread_mutex_unlock(&fake.lock);
+    return slot;
+}
+
 static uint64_t
 fake_execute(const struct operation *op, bool *ret_cached)
 {

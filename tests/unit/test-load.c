@@ -268,6 +268,43 @@ test_given_up_operations_are_resolved(void)
 }
 
 static enum fake_fate
+fate_first_releases_are_lost(const struct operation *op, unsigned node,
+                             uint64_t request)
+{
+    /* Until half a window has passed. */
+    if (strcmp(op->function, "release") == 0 && fake.slot < 50)
+        return FAKE_LOSE;
+    return FAKE_ANSWER;
+}
+
+/* Long windows outlast the dedupe window: not all can wait for the resolver. */
+static void
+test_what_is_open_is_retried_before_its_window_ends(void)
+{
+    struct load_options extra = {.dedupe_window_slots = 200,
+                                 .give_up_ns = 50 * NS_PER_MS};
+    struct load_resolve_result resolved;
+    struct load_stats stats;
+    struct error err = {0};
+    struct fixture f;
+
+    setup(&f, 4, 0, &extra);
+    fake.fate = fate_first_releases_are_lost;
+    CHECK_OK(load_setup(f.load, in_ms(2000), &err), &err);
+    CHECK_OK(load_start(f.load, in_ms(20000), &err), &err);
+    for (int i = 0; i < 1000 && fake_slot() < 250; i++)
+        clock_sleep_ns(clock_monotonic(), 10 * NS_PER_MS);
+    load_cancel(f.load);
+    CHECK_OK(load_join(f.load, &err), &err);
+    load_stats(f.load, &stats);
+    CHECK(stats.given_up > 0);
+    CHECK_INT(stats.resolved, stats.given_up);
+    CHECK_OK(load_resolve(f.load, in_ms(300), &resolved, &err), &err);
+    CHECK_INT(resolved.resolved + resolved.unresolved, 0);
+    teardown(&f);
+}
+
+static enum fake_fate
 fate_releases_are_lost(const struct operation *op, unsigned node,
                        uint64_t request)
 {
@@ -429,6 +466,7 @@ main(void)
     RUN(test_unknown_attempts_are_retried_with_their_id);
     RUN(test_redirects_are_followed);
     RUN(test_given_up_operations_are_resolved);
+    RUN(test_what_is_open_is_retried_before_its_window_ends);
     RUN(test_no_retry_outside_the_dedupe_window);
     RUN(test_rate_is_kept);
     RUN(test_nothing_grows_with_time);
