@@ -21,6 +21,13 @@ struct times {
     uint32_t count;
 };
 
+/* Times are data of strangers: their difference may not fit an integer. */
+static double
+seconds_between(int64_t from_ns, int64_t to_ns)
+{
+    return ((double)to_ns - (double)from_ns) / (double)NS_PER_S;
+}
+
 static int
 time_compare(const void *x, const void *y)
 {
@@ -159,9 +166,8 @@ fault_json(const struct fault_fact *fact, const struct table *t,
         json_boolean(fact->proofs > 0 && fact->confirmations == fact->proofs));
     json_object_set_new(ret, "healed", json_boolean(fact->healed_proven));
     if (fact->proved_ns >= 0) {
-        json_object_set_new(
-            ret, "seconds",
-            json_real((double)(to_ns - fact->proved_ns) / (double)NS_PER_S));
+        json_object_set_new(ret, "seconds",
+                            json_real(seconds_between(fact->proved_ns, to_ns)));
         json_object_set_new(ret, "attempts",
                             overlap(times, fact->proved_ns, to_ns));
     }
@@ -307,9 +313,8 @@ evidence_new(const struct table *t)
                         json_integer((json_int_t)t->dropped_bytes));
     json_object_set_new(ret, "events", json_integer(t->event_count));
     json_object_set_new(ret, "operations", json_integer(t->operations.count));
-    json_object_set_new(
-        ret, "seconds",
-        json_real((double)(t->last_ns - t->first_ns) / (double)NS_PER_S));
+    json_object_set_new(ret, "seconds",
+                        json_real(seconds_between(t->first_ns, t->last_ns)));
     json_object_set_new(ret, "attempts", evidence_attempts(t));
     json_object_set_new(ret, "ambiguities", evidence_ambiguities(t));
     evidence_terms(t, ret);

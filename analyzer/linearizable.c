@@ -703,6 +703,39 @@ step_expired(struct replay *r, size_t at)
     return true;
 }
 
+/* What the model has where a read shows something else. */
+static void
+describe_state(struct replay *r, const struct answer *a)
+{
+    const struct operations *o = &r->table->operations;
+    const struct facts *f = r->facts;
+
+    if (o->function[a->operation] == FUNCTION_GET_RESOURCE) {
+        uint32_t id = r->table->lists[o->resources[a->operation].first];
+        const struct model_resource *m =
+            &r->model.resources[f->resource_of_id[id]];
+
+        snprintf(r->why, sizeof(r->why),
+                 "the model has it %s, version %lld, the read shows %s, "
+                 "version %lld",
+                 m->exists ? state_name(m->state) : "nowhere",
+                 (long long)m->version,
+                 a->found ? state_name((enum state)a->state) : "nothing",
+                 (long long)(a->version == SLOT_NONE ? 0 : a->version));
+    } else {
+        uint32_t id = o->lease[a->operation];
+        const struct model_lease *l =
+            &r->model.leases[allocator_resolve(&r->model, f->lease_of_id[id])];
+
+        snprintf(r->why, sizeof(r->why),
+                 "the model has it %s, epoch %lld, the read shows %s",
+                 l->exists ? state_name(l->state) : "nowhere",
+                 (long long)l->epoch,
+                 a->found ? state_name((enum state)a->state)
+                          : (a->retired ? "it retired" : "nothing"));
+    }
+}
+
 static bool
 step_read(struct replay *r, size_t at)
 {
@@ -711,8 +744,7 @@ step_read(struct replay *r, size_t at)
     if (!advance(r, at, 0, a->slot))
         return false;
     if (!explain(r, at, 0)) {
-        snprintf(r->why, sizeof(r->why),
-                 "the model has another state there than the read shows");
+        describe_state(r, a);
         return false;
     }
     allocator_shown(&r->model, a);

@@ -63,14 +63,14 @@ check_accepted(struct checker_run *run, uint32_t op,
     const struct operations *o = &t->operations;
     const struct answer *a = &t->answers[o->answer[op]];
     uint32_t creator = f->leases[f->lease_of_id[o->lease[op]]].creator;
-    int64_t after =
-        o->amount[op] + (o->function[op] == FUNCTION_RELEASE ? 1 : 0);
+    bool release = o->function[op] == FUNCTION_RELEASE;
     uint32_t by = TABLE_NONE;
     const char *why = ended_by(f, view, &by);
 
     if (why != NULL) {
         report(run, op, by, why);
-    } else if (a->epoch != SLOT_NONE && a->epoch != after) {
+    } else if (a->epoch != SLOT_NONE &&
+               a->epoch - (release ? 1 : 0) != o->amount[op]) {
         report(run, op, TABLE_NONE,
                "though the epoch in force was another, as the epoch in the "
                "answer shows");

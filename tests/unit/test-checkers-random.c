@@ -651,6 +651,95 @@ test_corrupted_histories(void)
     CHECK(y.gave_up < y.trials / 20);
 }
 
+/* ---- garbage ---- */
+
+static struct value
+garbage_value(struct rng *rng)
+{
+    static const int64_t numbers[] = {INT64_MAX, INT64_MIN, INT64_MAX / 4, -1,
+                                      0,         1,         1 << 20};
+    struct value v = {.type = VALUE_INT};
+
+    switch (rng_below(rng, 6)) {
+    case 0:
+        return (struct value){.type = VALUE_NIL};
+    case 1:
+        v.type = VALUE_STRING;
+        v.string.text = "fenced";
+        v.string.len = 6;
+        return v;
+    case 2:
+        return (struct value){.type = VALUE_LIST};
+    case 3:
+        return (struct value){.type = VALUE_ID,
+                              .id = {rng_u64(rng), rng_u64(rng)}};
+    default:
+        v.integer = numbers[rng_below(rng, ARRAY_LEN(numbers))];
+        return v;
+    }
+}
+
+/* Whatever an event may look like that a reader lets through. */
+static void
+garble(struct event *e, struct rng *rng)
+{
+    switch (rng_below(rng, 6)) {
+    case 0:
+        e->kind = (enum event_kind)rng_below(rng, EVENT_KIND_COUNT);
+        break;
+    case 1:
+        e->position = (struct position){true, rng_u64(rng), rng_u64(rng)};
+        break;
+    case 2:
+        e->process = (uint32_t)rng_below(rng, 3);
+        break;
+    case 3:
+        e->time_ns = rng_chance(rng, 0.5) ? INT64_MAX : INT64_MIN;
+        break;
+    default:
+        if (e->fields.count > 0)
+            e->fields.items[rng_below(rng, e->fields.count)].value =
+                garbage_value(rng);
+    }
+}
+
+/* Nothing that stands in a file makes the analyzer fail. */
+static void
+test_garbage_is_judged(void)
+{
+    long cut = 0;
+
+    for (long i = 0; i < trials / 4; i++) {
+        struct rng root, rng;
+        struct builder b;
+        struct trial t;
+        char meta[256];
+
+        rng_init(&root, seed);
+        rng = rng_fork(&root, "garbage", (uint64_t)i);
+        trial_generate(&t, &rng, 6);
+        snprintf(meta, sizeof(meta), TINY_META, "total");
+        builder_init(&b, meta);
+        for (int n = 0; n < t.event_count; n++) {
+            struct event e;
+
+            if (t.events[n].attempt < 0)
+                continue;
+            trial_event(&t, n, &b.arena, &e);
+            e.index = b.next++;
+            if (rng_below(&rng, 20) == 0)
+                garble(&e, &rng);
+            table_add(b.table, &e);
+        }
+        CHECK(judge(&b, NULL) != NULL);
+        CHECK(b.table->cut == NULL || analyzer_exit_status(b.result) != 0);
+        cut += b.table->cut != NULL;
+        builder_release(&b);
+    }
+    printf("# garbage: %ld of %ld histories were cut\n", cut, trials / 4);
+    CHECK(cut > 0 && cut < trials / 4);
+}
+
 int
 main(void)
 {
@@ -662,5 +751,6 @@ main(void)
     printf("# seed %llu\n", (unsigned long long)seed);
     RUN(test_correct_histories);
     RUN(test_corrupted_histories);
+    RUN(test_garbage_is_judged);
     return tap_done();
 }
