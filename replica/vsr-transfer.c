@@ -310,7 +310,9 @@ install(struct vsr *v)
 {
     struct vsr_position position = v->transfer.snapshot;
     vsr_transfer_stop(v);
-    if (position.index <= v->commit)
+    /* A late PREPARE may have brought the entries meanwhile, and they may have
+     * been acknowledged: then they are not given up. */
+    if (position.index <= v->commit || position.index <= v->matched)
         return;
     /* The log goes; what was acknowledged beyond the common prefix is not in
      * the log of a later view, so it was never committed. */

@@ -378,7 +378,7 @@ struct vsr_config {
     enum vsr_mutation mutation;
 };
 
-/* Defaults: 300 ms, 60 ms, 100 ms, 200 ms; 1024 in flight, 1024 reads; 65536
+/* Defaults: 300 ms, 60 ms, 100 ms, 500 ms; 1024 in flight, 1024 reads; 65536
  * entries, 64 MiB; snapshot each 16384, 8192 retained. */
 void vsr_config_init(struct vsr_config *c, uint8_t replica,
                      uint8_t replica_count, uint64_t seed);

@@ -20,3 +20,8 @@ check_PROGRAMS += test-garbage
 test_garbage_SOURCES = %D%/test-garbage.c
 test_garbage_LDADD = $(ORDEAL_VSR_LIBS)
 TESTS += test-garbage
+
+check_PROGRAMS += test-scripted
+test_scripted_SOURCES = %D%/test-scripted.c
+test_scripted_LDADD = $(ORDEAL_VSR_LIBS)
+TESTS += test-scripted

@@ -82,7 +82,11 @@ oracle_sends(struct sim *s, unsigned i, const struct vsr_message *m,
     if (m->view < n->spoken_view)
         sim_violation(s, 5, "n%u speaks in view %llu after view %llu", i,
                       (ull)m->view, (ull)n->spoken_view);
+    if (m->view > n->spoken_view)
+        n->acked = 0;
     n->spoken_view = m->view;
+    if (m->type == VSR_PREPARE_OK && m->index > n->acked)
+        n->acked = m->index;
     if (!n->disk.has_metadata || n->disk.metadata.view < m->view)
         if (m->view > 0)
             sim_violation(s, 5, "n%u speaks in view %llu, not durable", i,
@@ -279,6 +283,15 @@ oracle_stepped(struct sim *s, unsigned i, const struct vsr_status *before)
         now->applied > now->commit)
         sim_violation(s, 2, "n%u applied %llu, committed is %llu", i,
                       (ull)now->applied, (ull)now->commit);
+}
+
+void
+oracle_installs(struct sim *s, unsigned i, struct vsr_position position)
+{
+    const struct node *n = &s->nodes[i];
+    if (n->acked > position.index && n->spoken_view == n->status.view)
+        sim_violation(s, 13, "n%u acknowledged %llu and installs %llu", i,
+                      (ull)n->acked, (ull)position.index);
 }
 
 void

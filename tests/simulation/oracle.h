@@ -24,6 +24,8 @@ void oracle_answered(struct sim *s, unsigned i, uint64_t floor,
 void oracle_read(struct sim *s, unsigned i, uint64_t floor);
 /* After every step of node i, with its status before (rules 3, 6, 8). */
 void oracle_stepped(struct sim *s, unsigned i, const struct vsr_status *before);
+/* Node i is about to give up its log for a snapshot (rule 13). */
+void oracle_installs(struct sim *s, unsigned i, struct vsr_position position);
 /* Node i took the staged snapshot for good (rule 13). */
 void oracle_installed(struct sim *s, unsigned i, struct vsr_position position);
 /* Node i started although its disk was damaged (rule 11). */

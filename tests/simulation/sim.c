@@ -297,6 +297,7 @@ install(struct sim *s, unsigned i, const struct vsr_action *a)
                                    .position = a->position});
         return;
     }
+    oracle_installs(s, i, a->position);
     disk_order(&n->disk, a);
     disk_order_state(&n->disk, &state);
     disk_later(s, i, EV_INSTALLED, a->seq, a->position);

@@ -71,6 +71,7 @@ struct node {
     uint64_t staged_length;
     struct vsr_status status; /* after the last step */
     uint64_t spoken_view;
+    uint64_t acked;    /* highest index acknowledged in spoken_view */
     bool damaged;      /* its disk broke its contract; it must not start */
     bool must_recover; /* its disk was lost and it has not recovered yet */
     uint64_t lost_life;

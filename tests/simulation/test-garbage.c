@@ -129,13 +129,14 @@ garble(struct lone *l, struct vsr_message *m, struct vsr_entry *entries)
     m->total = number(l, 512);
     m->entry_count = (uint32_t)rng_below(r, 4);
     m->entries = entries;
-    for (uint32_t i = 0; i < m->entry_count; i++)
-        entries[i] = (struct vsr_entry){
-            .view = rng_chance(r, 0.8) ? m->view : number(l, m->view),
-            .index = m->prev.index + 1 + i + (rng_below(r, 20) == 0),
-            .kind = (uint8_t)rng_below(r, 3),
-            .length = (uint32_t)rng_below(r, 40),
-            .payload = bytes};
+    for (uint32_t i = 0; i < m->entry_count; i++) {
+        struct vsr_entry *e = &entries[i];
+        e->view = rng_chance(r, 0.8) ? m->view : number(l, m->view);
+        e->index = m->prev.index + 1 + i + (rng_below(r, 20) == 0);
+        e->kind = (uint8_t)rng_below(r, 3);
+        e->length = (uint32_t)rng_below(r, 40);
+        e->payload = bytes;
+    }
     if (rng_chance(r, 0.3)) {
         m->length = 256;
         m->data = bytes;
