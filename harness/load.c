@@ -90,13 +90,14 @@ struct pursuit {
     int64_t until_ns;
     int64_t slot_floor;
     unsigned node;
-    bool doubt; /* some attempt was unknown */
+    bool windowed; /* ends with the load's window */
+    bool doubt;    /* some attempt was unknown */
     struct attempt_result result;
 };
 
 enum ending {
     ENDING_RECORDED,
-    ENDING_REFUSED, /* every attempt failed */
+    ENDING_REFUSED, /* every attempt failed, or it cannot happen */
     ENDING_OPEN,
 };
 
@@ -364,6 +365,16 @@ load_transient(const char *error)
     return false;
 }
 
+/*
+ * Refused for its contents: an earlier attempt of the same contents that was
+ * executed would have been found by its id.
+ */
+static bool
+load_cannot_happen(const struct attempt_result *r)
+{
+    return r->kind == EVENT_FAIL && !load_transient(r->error);
+}
+
 static int64_t
 load_backoff(struct load_client *c, unsigned round)
 {
@@ -372,6 +383,14 @@ load_backoff(struct load_client *c, unsigned round)
     if (ns > LOAD_BACKOFF_MAX_NS)
         ns = LOAD_BACKOFF_MAX_NS;
     return ns / 2 + (int64_t)rng_below(&c->rng, (uint64_t)ns / 2 + 1);
+}
+
+static bool
+load_late(const struct pursuit *p)
+{
+    struct load *l = p->by->load;
+
+    return load_now(l) >= p->until_ns || (p->windowed && load_over(l));
 }
 
 /*
@@ -391,14 +410,14 @@ load_pursue(struct pursuit *p)
             break;
         if (p->result.kind == EVENT_OK)
             return ENDING_RECORDED;
+        if (load_cannot_happen(&p->result))
+            return ENDING_REFUSED;
         if (p->result.kind == EVENT_UNKNOWN)
             p->doubt = true;
-        else if (!load_transient(p->result.error))
-            return ENDING_REFUSED;
-        if (!p->op->mutation || load_now(l) >= p->until_ns)
+        if (!p->op->mutation || load_late(p))
             break;
         clock_sleep_ns(l->o.clock, load_backoff(p->by, round));
-        if (load_now(l) >= p->until_ns || !load_window_allows(l, p->slot_floor))
+        if (load_late(p) || !load_window_allows(l, p->slot_floor))
             break;
         p->node = load_next_node(l, p->node);
     }
@@ -505,8 +524,9 @@ load_reopen(struct load_client *c, struct load_open *o, int64_t until_ns)
 
     arena_reset(&c->arena);
     ending = load_pursue(&p);
-    if (ending == ENDING_RECORDED) {
-        atomic_fetch_add(&l->operations, 1);
+    if (ending == ENDING_RECORDED || load_cannot_happen(&p.result)) {
+        if (ending == ENDING_RECORDED)
+            atomic_fetch_add(&l->operations, 1);
         atomic_fetch_add(&l->resolved, 1);
         load_tell_workload(l, o->client, &o->op, &p.result);
         load_open_free(o);
@@ -550,12 +570,10 @@ load_run_step(struct load_client *c, const struct workload_step *step)
                         .op = &step->op,
                         .route = step->route,
                         .until_ns = load_now(l) + l->o.give_up_ns,
+                        .windowed = true,
                         .slot_floor = atomic_load(&l->slot_known)};
-    enum ending ending;
+    enum ending ending = load_pursue(&p);
 
-    if (p.until_ns > l->deadline_ns)
-        p.until_ns = l->deadline_ns;
-    ending = load_pursue(&p);
     if (atomic_load(&l->failed))
         return;
     if (ending == ENDING_RECORDED)

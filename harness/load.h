@@ -69,7 +69,8 @@ struct load_stats {
     uint64_t retries;    /* attempts after an operation's first */
     uint64_t duplicates; /* answered operations sent again on purpose */
     uint64_t given_up;
-    uint64_t resolved;     /* of those given up: answered later */
+    uint64_t resolved;     /* of those given up: answered later, or refused
+                              for their id: they cannot have happened */
     uint64_t open_dropped; /* beyond LOAD_OPEN_MAX: nobody will resolve them */
     uint64_t leader_changes; /* answers from a term not seen before, -1 */
     uint64_t term;

@@ -22,6 +22,7 @@ enum fake_fate {
     FAKE_LOSE,             /* not executed; the client sees a reset */
     FAKE_NOT_PRIMARY,      /* refused, with a hint at node 'fake_primary' */
     FAKE_NOT_READY,        /* refused, without a hint */
+    FAKE_CONFLICT,         /* refused: the id belongs to other contents */
 };
 
 #define FAKE_LOG_MAX 65536
@@ -138,11 +139,10 @@ fake_invoke(struct client *c, const struct operation *op, unsigned node,
     }
     memset(&ret->fields, 0, sizeof(ret->fields));
     memset(&ret->position, 0, sizeof(ret->position));
-    ret->kind = fate == FAKE_NOT_PRIMARY || fate == FAKE_NOT_READY
-                    ? EVENT_FAIL
-                    : EVENT_UNKNOWN;
+    ret->kind = fate >= FAKE_NOT_PRIMARY ? EVENT_FAIL : EVENT_UNKNOWN;
     ret->error = fate == FAKE_NOT_PRIMARY ? "not_primary"
                  : fate == FAKE_NOT_READY ? "not_ready"
+                 : fate == FAKE_CONFLICT  ? "operation_conflict"
                  : fate == FAKE_LOSE      ? "reset"
                                           : "timeout";
 }

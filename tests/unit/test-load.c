@@ -268,6 +268,37 @@ test_given_up_operations_are_resolved(void)
 }
 
 static enum fake_fate
+fate_lost_and_then_in_conflict(const struct operation *op, unsigned node,
+                               uint64_t request)
+{
+    if (!op->mutation || strcmp(op->function, "create_resource") == 0)
+        return FAKE_ANSWER;
+    return fate_healed ? FAKE_CONFLICT : FAKE_LOSE;
+}
+
+static void
+test_a_conflict_settles_what_was_open(void)
+{
+    struct load_options extra = {.give_up_ns = 50 * NS_PER_MS};
+    struct load_resolve_result resolved;
+    struct load_stats stats;
+    struct error err = {0};
+    struct fixture f;
+
+    setup(&f, 4, 0, &extra);
+    fate_healed = false;
+    fake.fate = fate_lost_and_then_in_conflict;
+    run_for_ms(&f, 300);
+    load_stats(f.load, &stats);
+    CHECK(stats.given_up > 4);
+    fate_healed = true;
+    CHECK_OK(load_resolve(f.load, in_ms(2000), &resolved, &err), &err);
+    CHECK_INT(resolved.resolved, stats.given_up);
+    CHECK_INT(resolved.unresolved, 0);
+    teardown(&f);
+}
+
+static enum fake_fate
 fate_first_releases_are_lost(const struct operation *op, unsigned node,
                              uint64_t request)
 {
@@ -394,6 +425,14 @@ test_nothing_grows_with_time(void)
     teardown(&f);
 }
 
+static enum fake_fate
+fate_nobody_is_ready(const struct operation *op, unsigned node,
+                     uint64_t request)
+{
+    return FAKE_NOT_READY;
+}
+
+/* Also of clients that would go on retrying for long. */
 static void
 test_cancel_ends_the_window(void)
 {
@@ -401,19 +440,14 @@ test_cancel_ends_the_window(void)
     struct error err = {0};
     struct fixture f;
 
-    setup(&f, 8, 10, NULL);
+    setup(&f, 8, 100, NULL);
+    fake.fate = fate_nobody_is_ready;
     CHECK_OK(load_start(f.load, in_ms(60000), &err), &err);
+    clock_sleep_ns(clock_monotonic(), 300 * NS_PER_MS);
     load_cancel(f.load);
     CHECK_OK(load_join(f.load, &err), &err);
     CHECK(clock_now_ns(clock_monotonic()) - start < 2 * NS_PER_S);
     teardown(&f);
-}
-
-static enum fake_fate
-fate_nobody_is_ready(const struct operation *op, unsigned node,
-                     uint64_t request)
-{
-    return FAKE_NOT_READY;
 }
 
 static void
@@ -466,6 +500,7 @@ main(void)
     RUN(test_unknown_attempts_are_retried_with_their_id);
     RUN(test_redirects_are_followed);
     RUN(test_given_up_operations_are_resolved);
+    RUN(test_a_conflict_settles_what_was_open);
     RUN(test_what_is_open_is_retried_before_its_window_ends);
     RUN(test_no_retry_outside_the_dedupe_window);
     RUN(test_rate_is_kept);
