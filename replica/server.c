@@ -545,6 +545,8 @@ vsr_options(const struct replica_options *o, struct vsr_config *c)
     c->bootstrap = o->new_cluster;
     c->election_timeout_ns = o->election_timeout_ms * (uint64_t)NS_PER_MS;
     c->heartbeat_ns = o->heartbeat_ms * (uint64_t)NS_PER_MS;
+    /* The log has a mark of its own: only the commit position is late. */
+    c->metadata_interval_ns = (uint64_t)NS_PER_S;
     c->snapshot_interval = (uint32_t)o->snapshot_interval;
     c->retain_entries = (uint32_t)o->retain_entries;
     c->pipeline_max = (uint32_t)o->pipeline_max;

@@ -418,6 +418,33 @@ test_strangers_on_the_ports(void)
     teardown();
 }
 
+/* One that names another cluster is let in by nobody. */
+static void
+test_stranger_cluster(void)
+{
+    static const char *const arguments[] = {"--cluster", "other", NULL};
+    char path[128];
+    struct error err;
+    CLEANUP_FREE char *text = NULL;
+
+    setup(NULL);
+    cluster_start(&cluster, 0);
+    cluster_start(&cluster, 1);
+    CHECK(cluster_primary(&cluster, 10000) >= 0);
+    for (unsigned i = 0; arguments[i] != NULL; i++)
+        cluster.arguments[i] = arguments[i];
+    cluster_start(&cluster, 2);
+    for (unsigned i = 0; i < 20; i++)
+        create(1 + i, 1 + i);
+    cluster_sleep_ms(500);
+    CHECK_STR(status_field(2, "op"), "0");
+    CHECK_STR(status_field(2, "applied"), "0");
+    snprintf(path, sizeof(path), "%s/n1.log", cluster.dir);
+    text = file_read(path, 1u << 20, NULL, &err);
+    CHECK(text != NULL && strstr(text, "another cluster") != NULL);
+    teardown();
+}
+
 /* ---- it survives ---- */
 
 struct load {
@@ -1056,6 +1083,7 @@ main(void)
     RUN_CLUSTER(test_disk_reserve);
     RUN_CLUSTER(test_impatient_clients);
     RUN_CLUSTER(test_strangers_on_the_ports);
+    RUN_CLUSTER(test_stranger_cluster);
     RUN_CLUSTER(test_kill_of_the_primary_under_load);
     RUN_CLUSTER(test_graceful_end_under_load);
     RUN_CLUSTER(test_restart_of_all);
