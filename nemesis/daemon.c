@@ -14,6 +14,7 @@
 
 #include "harness/base/arena.h"
 #include "nemesis/daemon.h"
+#include "nemesis/fanout.h"
 #include "nemesis/guest.h"
 #include "nemesis/params.h"
 
@@ -86,6 +87,32 @@ daemon_remember(struct fault *f, struct error *err)
         d->before[i] = id;
     }
     return 0;
+}
+
+struct daemon_act {
+    struct fault *fault;
+    int signo;
+};
+
+static int
+daemon_signal_node(void *ctx, unsigned i, struct error *err)
+{
+    const struct daemon_act *act = ctx;
+    const struct fault_world *w = act->fault->world;
+    struct system_node n = world_node(w, i);
+
+    if (w->system->signal(&n, act->signo, err) < 0)
+        return -1;
+    ((struct daemon_fault *)act->fault->state)->acted[i] = true;
+    return 0;
+}
+
+int
+daemon_signal(struct fault *f, int signo, struct error *err)
+{
+    struct daemon_act act = {.fault = f, .signo = signo};
+
+    return fanout(f->targets, daemon_signal_node, &act, err);
 }
 
 /* ---- proofs ---- */
@@ -177,7 +204,7 @@ daemon_prove_node_up(struct fault *f, unsigned i, enum proof *ret,
     if (f->world->system->status(f->world->cluster, i, TARGET_STATUS_TIMEOUT_NS,
                                  &status, &ignored) < 0)
         status.role = ROLE_UNKNOWN;
-    other = !(d->acted >> i & 1) || !process_same(&now, &d->before[i]);
+    other = !d->acted[i] || !process_same(&now, &d->before[i]);
     json_object_set_new(
         f->evidence, f->world->cluster->nodes[i].name,
         json_pack("{s:i, s:I, s:b, s:b, s:s}", "pid", (int)now.pid,
@@ -217,8 +244,9 @@ daemon_prove_up(struct fault *f, enum proof *ret, struct error *err)
 /* ---- healing ---- */
 
 static int
-daemon_restart_node(const struct fault_world *w, unsigned i, struct error *err)
+daemon_restart_node(void *ctx, unsigned i, struct error *err)
 {
+    const struct fault_world *w = ctx;
     struct system_node n = world_node(w, i);
     struct process_id now = {0};
 
@@ -232,18 +260,7 @@ daemon_restart_node(const struct fault_world *w, unsigned i, struct error *err)
 int
 daemon_restart(const struct fault_world *w, node_set nodes, struct error *err)
 {
-    int result = 0;
-
-    for (unsigned i = 0; i < w->cluster->node_count; i++) {
-        struct error one = {0};
-
-        if (!(nodes >> i & 1) || daemon_restart_node(w, i, &one) == 0)
-            continue;
-        if (result == 0)
-            *err = one;
-        result = -1;
-    }
-    return result;
+    return fanout(nodes, daemon_restart_node, (void *)w, err);
 }
 
 int

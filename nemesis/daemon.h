@@ -13,7 +13,7 @@
 
 struct daemon_fault {
     struct process_id before[NODE_COUNT_MAX]; /* pid 0: not looked up */
-    node_set acted;                           /* the act was reported done */
+    bool acted[NODE_COUNT_MAX]; /* the act was reported done */
 };
 
 /* Allocates f->state; the fault takes no parameters but 'keys'. */
@@ -29,6 +29,9 @@ struct system_node world_node(const struct fault_world *w, unsigned index);
  */
 int daemon_remember(struct fault *f, struct error *err);
 
+/* Signals each target's daemon, all at once, and marks 'acted'. */
+int daemon_signal(struct fault *f, int signo, struct error *err);
+
 /* Confirmed: the process remembered is gone from /proc and none runs. */
 int daemon_prove_down(struct fault *f, enum proof *ret, struct error *err);
 
@@ -38,7 +41,7 @@ int daemon_prove_down(struct fault *f, enum proof *ret, struct error *err);
  */
 int daemon_prove_up(struct fault *f, enum proof *ret, struct error *err);
 
-/* Starts the daemon where none runs.  Goes on to the other nodes on error. */
+/* Starts the daemon where none runs, on all nodes at once. */
 int daemon_restart(const struct fault_world *w, node_set nodes,
                    struct error *err);
 /* The same from an undo record. */

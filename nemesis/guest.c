@@ -125,57 +125,48 @@ guest_timer_name(const char *kind, char *ret, size_t size)
     snprintf(ret, size, "ordeal-heal-%s", kind);
 }
 
-/* *ret_svc false: there is no svc. */
+/* How svc says that a service ended; *ret false: not by running out. */
 static int
-guest_timer_status(struct remote *r, const char *name, enum guest_timer *ret,
-                   bool *ret_svc, struct error *err)
+guest_timer_parse(struct remote *r, const char *text, bool *ret,
+                  struct error *err)
 {
-    CLEANUP(exec_result_release) struct exec_result result;
-    const char *const argv[] = {"svc", "status", name, NULL};
-    json_t *status;
-    const char *state;
-    json_int_t exit_status;
+    json_t *status = json_loads(text, JSON_DISABLE_EOF_CHECK, NULL);
+    const char *state = json_string_value(json_object_get(status, "state"));
+    bool known = state != NULL;
 
-    exec_result_init(&result);
-    if (guest_exec(r, argv, NULL, &result, err) < 0)
-        return -1;
-    *ret_svc = result.status != STATUS_NO_PROGRAM;
-    *ret = GUEST_TIMER_NONE;
-    if (result.out.len == 0)
-        return 0;
-    status = json_loads(buf_text(&result.out), JSON_DISABLE_EOF_CHECK, NULL);
-    state = json_string_value(json_object_get(status, "state"));
-    if (state == NULL) {
-        json_decref(status);
-        return error_set(err, ERROR_ENVIRONMENT,
-                         "node '%s': svc status: not understood",
-                         r->endpoint.node);
-    }
-    if (strcmp(state, "running") == 0 || strcmp(state, "stopped") == 0)
-        *ret = GUEST_TIMER_ARMED;
-    exit_status = json_integer_value(json_object_get(status, "exit_status"));
-    if (strcmp(state, "exited") == 0 && exit_status == GUEST_TIMER_EXIT_FIRED)
-        *ret = GUEST_TIMER_FIRED;
+    *ret = known && strcmp(state, "exited") == 0 &&
+           json_integer_value(json_object_get(status, "exit_status")) ==
+               GUEST_TIMER_EXIT_FIRED;
     json_decref(status);
+    if (!known)
+        return error_set(err, ERROR_ENVIRONMENT,
+                         "node '%s': svc stop: answer not understood",
+                         r->endpoint.node);
     return 0;
 }
 
 int
-guest_timer_disarm(struct remote *r, const char *kind, enum guest_timer *ret,
+guest_timer_disarm(struct remote *r, const char *kind, bool *ret_fired,
                    struct error *err)
 {
+    CLEANUP(exec_result_release) struct exec_result result;
     char name[64];
     const char *const argv[] = {"svc", "stop", name, "--timeout", "5", NULL};
-    enum guest_timer timer;
-    bool svc;
 
     guest_timer_name(kind, name, sizeof(name));
-    if (guest_timer_status(r, name, &timer, &svc, err) < 0)
-        return -1;
-    if (timer == GUEST_TIMER_ARMED && remote_run(r, argv, err) < 0)
-        return -1;
-    *ret = timer;
-    return 0;
+    exec_result_init(&result);
+    if (guest_exec(r, argv, NULL, &result, err) < 0)
+        return error_wrap(err, "self-heal timer");
+    *ret_fired = false;
+    if (result.status == STATUS_NO_PROGRAM)
+        return 0;
+    if (result.status != 0)
+        return error_set(err, ERROR_ENVIRONMENT,
+                         "node '%s': self-heal timer: svc stop: exit %d: "
+                         "%.120s",
+                         r->endpoint.node, result.status,
+                         buf_text(&result.err));
+    return guest_timer_parse(r, buf_text(&result.out), ret_fired, err);
 }
 
 int
@@ -190,7 +181,7 @@ guest_timer_arm(struct remote *r, const char *kind, const char *script,
         "svc",         "start", name, "--log", GUEST_TIMER_LOG, "--",
         GUEST_BUSYBOX, "sh",    "-c", script,  "ordeal-heal",   seconds};
     size_t n = 12;
-    enum guest_timer before;
+    bool fired;
 
     assert(lease_ns >= NS_PER_S);
     guest_timer_name(kind, name, sizeof(name));
@@ -200,9 +191,11 @@ guest_timer_arm(struct remote *r, const char *kind, const char *script,
         argv[n++] = args[i];
     }
     exec_result_init(&result);
-    if (guest_timer_disarm(r, kind, &before, err) < 0)
-        return error_wrap(err, "self-heal timer");
     if (guest_exec(r, argv, NULL, &result, err) < 0)
+        return error_wrap(err, "self-heal timer");
+    /* It runs already, left by a driver that died: a new lease is due. */
+    if (result.status == 1 && (guest_timer_disarm(r, kind, &fired, err) < 0 ||
+                               guest_exec(r, argv, NULL, &result, err) < 0))
         return error_wrap(err, "self-heal timer");
     *ret = result.status == 0;
     if (result.status == 0 || result.status == STATUS_NO_PROGRAM)

@@ -45,12 +45,6 @@ int guest_process_look(struct remote *r, int32_t pid, struct guest_process *ret,
 bool guest_process_is(const struct guest_process *look,
                       const struct process_id *id);
 
-enum guest_timer {
-    GUEST_TIMER_NONE,  /* never armed, disarmed, or booted since */
-    GUEST_TIMER_ARMED, /* runs */
-    GUEST_TIMER_FIRED, /* ran out: it has healed */
-};
-
 /* The timer's script ends with this after it has healed. */
 #define GUEST_TIMER_EXIT_FIRED 3
 
@@ -71,8 +65,8 @@ int guest_timer_arm(struct remote *r, const char *kind, const char *script,
                     const char *const args[], int64_t lease_ns, bool *ret,
                     struct error *err);
 
-/* Ends it.  *ret: what it was. */
-int guest_timer_disarm(struct remote *r, const char *kind,
-                       enum guest_timer *ret, struct error *err);
+/* Ends it, if it runs.  *ret_fired: it had run out, and healed. */
+int guest_timer_disarm(struct remote *r, const char *kind, bool *ret_fired,
+                       struct error *err);
 
 #endif

@@ -29,20 +29,9 @@ kill_setup(struct fault *f, struct error *err)
 static int
 kill_inject(struct fault *f, struct error *err)
 {
-    struct daemon_fault *d = f->state;
-
     if (daemon_remember(f, err) < 0)
         return -1;
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
-        struct system_node n = world_node(f->world, i);
-
-        if (!(f->targets >> i & 1))
-            continue;
-        if (f->world->system->signal(&n, SIGKILL, err) < 0)
-            return -1;
-        d->acted |= UINT32_C(1) << i;
-    }
-    return 0;
+    return daemon_signal(f, SIGKILL, err);
 }
 
 static int

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libordeal-nemesis.a
 libordeal_nemesis_a_SOURCES = \
 	%D%/daemon.c %D%/daemon.h \
+	%D%/fanout.c %D%/fanout.h \
 	%D%/fault.c %D%/fault.h \
 	%D%/guest.c %D%/guest.h \
 	%D%/journal.c %D%/journal.h \

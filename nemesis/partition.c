@@ -32,6 +32,7 @@
 #include <string.h>
 
 #include "harness/base/arena.h"
+#include "nemesis/fanout.h"
 #include "nemesis/guest.h"
 #include "nemesis/params.h"
 #include "nemesis/probe.h"
@@ -61,7 +62,7 @@ struct partition_rule {
     unsigned node, peer;
     bool input; /* from the peer; else to the peer */
     bool drop;
-    uint64_t packets_before, packets_after;
+    int64_t packets_before, packets_after; /* -1: no such rule */
 };
 
 struct partition {
@@ -285,8 +286,9 @@ partition_nft(struct remote *r, const char *text, struct error *err)
 }
 
 static int
-partition_load(struct fault *f, unsigned node, struct error *err)
+partition_load(void *ctx, unsigned node, struct error *err)
 {
+    struct fault *f = ctx;
     const struct partition *p = f->state;
     CLEANUP(buf_release) struct buf text = {.max = 65536};
 
@@ -306,35 +308,51 @@ partition_load(struct fault *f, unsigned node, struct error *err)
 }
 
 static int
+partition_arm(void *ctx, unsigned node, struct error *err)
+{
+    struct fault *f = ctx;
+    const struct partition *p = f->state;
+    const char *const args[] = {p->table, NULL};
+    bool armed;
+
+    return guest_timer_arm(&f->world->remotes[node], PARTITION_TIMER,
+                           partition_timer, args, f->lease_ns, &armed, err);
+}
+
+/* What to delete, and where to look for the nodes. */
+struct partition_undo {
+    const struct fault_world *world;
+    const char *table;
+};
+
+static int
+partition_unload_node(void *ctx, unsigned node, struct error *err)
+{
+    const struct partition_undo *u = ctx;
+    struct remote *r = &u->world->remotes[node];
+    char text[2 * PARTITION_TABLE_MAX + 64];
+    bool fired;
+
+    snprintf(text, sizeof(text), "add table inet %s\ndelete table inet %s\n",
+             u->table, u->table);
+    if (partition_nft(r, text, err) < 0)
+        return -1;
+    return guest_timer_disarm(r, PARTITION_TIMER, &fired, err);
+}
+
+static int
 partition_unload(const struct fault_world *w, node_set nodes, const char *table,
                  struct error *err)
 {
-    char text[2 * PARTITION_TABLE_MAX + 64];
-    int result = 0;
+    struct partition_undo undo = {.world = w, .table = table};
 
-    snprintf(text, sizeof(text), "add table inet %s\ndelete table inet %s\n",
-             table, table);
-    for (unsigned i = 0; i < w->cluster->node_count; i++) {
-        struct error one = {0};
-        enum guest_timer timer;
-
-        if (!(nodes >> i & 1) ||
-            (partition_nft(&w->remotes[i], text, &one) == 0 &&
-             guest_timer_disarm(&w->remotes[i], PARTITION_TIMER, &timer,
-                                &one) == 0))
-            continue;
-        if (result == 0)
-            *err = one;
-        result = -1;
-    }
-    return result;
+    return fanout(nodes, partition_unload_node, &undo, err);
 }
 
 static int
 partition_inject(struct fault *f, struct error *err)
 {
     struct partition *p = f->state;
-    const char *const args[] = {p->table, NULL};
     node_set all, drops;
 
     partition_plan(f);
@@ -344,23 +362,11 @@ partition_inject(struct fault *f, struct error *err)
         return error_set(err, ERROR_CONFIG,
                          "shape %s of all nodes cuts nothing",
                          partition_shapes[p->shape]);
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
-        bool armed;
-
-        if ((all >> i & 1) &&
-            guest_timer_arm(&f->world->remotes[i], PARTITION_TIMER,
-                            partition_timer, args, f->lease_ns, &armed,
-                            err) < 0)
-            return -1;
-    }
-    /* Those that only count first: they are to see the cut begin. */
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++)
-        if (((all & ~drops) >> i & 1) && partition_load(f, i, err) < 0)
-            return -1;
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++)
-        if ((drops >> i & 1) && partition_load(f, i, err) < 0)
-            return -1;
-    return 0;
+    /* Those that only count come first: they are to see the cut begin. */
+    if (fanout(all, partition_arm, f, err) < 0 ||
+        fanout(all & ~drops, partition_load, f, err) < 0)
+        return -1;
+    return fanout(drops, partition_load, f, err);
 }
 
 static int
@@ -406,10 +412,12 @@ partition_nft_json(struct remote *r, const char *const argv[],
         strstr(buf_text(&result.err), "No such file") != NULL)
         return json_object(); /* no such table */
     json = json_loads(buf_text(&result.out), 0, NULL);
-    if (!json_is_object(json)) {
+    if (result.status != 0 ||
+        !json_is_array(json_object_get(json, "nftables"))) {
         json_decref(json);
-        error_set(err, ERROR_ENVIRONMENT, "node '%s': nft -j: not understood",
-                  r->endpoint.node);
+        error_set(err, ERROR_ENVIRONMENT,
+                  "node '%s': nft -j: exit %d, not understood",
+                  r->endpoint.node, result.status);
         return NULL;
     }
     return json;
@@ -439,39 +447,43 @@ partition_packets(const json_t *listing, const char *name)
     return -1;
 }
 
-/* *ret false: a rule is not there. */
+/* Reads the counters of a node's rules; -1 packets: the rule is not there. */
 static int
-partition_count(struct fault *f, bool after, bool *ret, struct error *err)
+partition_count_node(struct fault *f, unsigned node, bool after,
+                     struct error *err)
 {
     struct partition *p = f->state;
     const char *const argv[] = {"nft",  "-j",     "list", "table",
                                 "inet", p->table, NULL};
+    json_t *listing;
 
-    *ret = true;
-    for (unsigned node = 0; node < f->world->cluster->node_count; node++) {
-        json_t *listing;
+    listing = partition_nft_json(&f->world->remotes[node], argv, err);
+    if (listing == NULL)
+        return -1;
+    for (unsigned i = 0; i < p->rule_count; i++) {
+        struct partition_rule *r = &p->rules[i];
+        char name[32];
 
-        if (!(partition_nodes(p, false) >> node & 1))
+        if (r->node != node)
             continue;
-        listing = partition_nft_json(&f->world->remotes[node], argv, err);
-        if (listing == NULL)
-            return -1;
-        for (unsigned i = 0; i < p->rule_count; i++) {
-            struct partition_rule *r = &p->rules[i];
-            char name[32];
-            int64_t packets;
-
-            if (r->node != node)
-                continue;
-            partition_rule_name(r, name, sizeof(name));
-            packets = partition_packets(listing, name);
-            *ret &= packets >= 0;
-            *(after ? &r->packets_after : &r->packets_before) =
-                packets < 0 ? 0 : (uint64_t)packets;
-        }
-        json_decref(listing);
+        partition_rule_name(r, name, sizeof(name));
+        *(after ? &r->packets_after : &r->packets_before) =
+            partition_packets(listing, name);
     }
+    json_decref(listing);
     return 0;
+}
+
+static int
+partition_count_before(void *ctx, unsigned node, struct error *err)
+{
+    return partition_count_node(ctx, node, false, err);
+}
+
+static int
+partition_count_after(void *ctx, unsigned node, struct error *err)
+{
+    return partition_count_node(ctx, node, true, err);
 }
 
 /* Compares the matrix with the rules, and writes it into the evidence. */
@@ -522,7 +534,7 @@ partition_judge_counters(struct fault *f)
         json_object_set_new(counters, name,
                             json_pack("[I, I]", (json_int_t)r->packets_before,
                                       (json_int_t)r->packets_after));
-        if (r->packets_after <= r->packets_before)
+        if (r->packets_before < 0 || r->packets_after <= r->packets_before)
             proof = PROOF_MISMATCH;
     }
     json_object_set_new(f->evidence, "packets", counters);
@@ -556,49 +568,57 @@ partition_probe(struct fault *f, enum proof *ret, struct error *err)
 static int
 partition_prove_effect(struct fault *f, enum proof *ret, struct error *err)
 {
+    node_set nodes = partition_nodes(f->state, false);
     enum proof probes = PROOF_INCONCLUSIVE;
-    bool before, after;
 
-    if (partition_count(f, false, &before, err) < 0 ||
+    if (fanout(nodes, partition_count_before, f, err) < 0 ||
         partition_probe(f, &probes, err) < 0 ||
-        partition_count(f, true, &after, err) < 0)
+        fanout(nodes, partition_count_after, f, err) < 0)
         return -1;
-    json_object_set_new(f->evidence, "rules_present",
-                        json_boolean(before && after));
-    probes = proof_merge(probes, partition_judge_counters(f));
-    *ret = before && after ? probes : PROOF_MISMATCH;
+    *ret = proof_merge(probes, partition_judge_counters(f));
     return 0;
 }
 
-/* Whether any node has the table. */
+struct partition_search {
+    const struct fault *fault;
+    bool present[NODE_COUNT_MAX];
+};
+
+/* Whether the node has the table. */
+static int
+partition_search_node(void *ctx, unsigned node, struct error *err)
+{
+    static const char *const argv[] = {"nft", "-j", "list", "tables", NULL};
+    struct partition_search *search = ctx;
+    const struct partition *p = search->fault->state;
+    json_t *listing, *item;
+    size_t i;
+
+    listing =
+        partition_nft_json(&search->fault->world->remotes[node], argv, err);
+    if (listing == NULL)
+        return -1;
+    json_array_foreach (json_object_get(listing, "nftables"), i, item) {
+        const char *name = json_string_value(
+            json_object_get(json_object_get(item, "table"), "name"));
+
+        search->present[node] |= name != NULL && strcmp(name, p->table) == 0;
+    }
+    json_decref(listing);
+    return 0;
+}
+
 static int
 partition_table_present(struct fault *f, bool *ret, struct error *err)
 {
-    static const char *const argv[] = {"nft", "-j", "list", "tables", NULL};
-    const struct partition *p = f->state;
+    struct partition_search search = {.fault = f};
+    node_set all = node_set_all(f->world->cluster->node_count);
 
+    if (fanout(all, partition_search_node, &search, err) < 0)
+        return -1;
     *ret = false;
-    for (unsigned node = 0; node < f->world->cluster->node_count; node++) {
-        json_t *listing, *item;
-        size_t i;
-
-        listing = partition_nft_json(&f->world->remotes[node], argv, err);
-        if (listing == NULL)
-            return -1;
-        json_array_foreach (json_object_get(listing, "nftables"), i, item) {
-            const char *name = json_string_value(
-                json_object_get(json_object_get(item, "table"), "name"));
-
-            *ret |= name != NULL && strcmp(name, p->table) == 0;
-        }
-        if (json_object_get(listing, "nftables") == NULL) {
-            json_decref(listing);
-            return error_set(err, ERROR_ENVIRONMENT,
-                             "node '%s': nft list tables failed",
-                             f->world->cluster->nodes[node].name);
-        }
-        json_decref(listing);
-    }
+    for (unsigned node = 0; node < NODE_COUNT_MAX; node++)
+        *ret |= search.present[node];
     return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "nemesis/daemon.h"
+#include "nemesis/fanout.h"
 #include "nemesis/guest.h"
 #include "nemesis/registry.h"
 
@@ -39,8 +40,9 @@ pause_setup(struct fault *f, struct error *err)
 }
 
 static int
-pause_arm(struct fault *f, unsigned i, struct error *err)
+pause_arm(void *ctx, unsigned i, struct error *err)
 {
+    struct fault *f = ctx;
     const struct process_id *before =
         &((struct daemon_fault *)f->state)->before[i];
     char pid[16], ticks[24];
@@ -56,23 +58,10 @@ pause_arm(struct fault *f, unsigned i, struct error *err)
 static int
 pause_inject(struct fault *f, struct error *err)
 {
-    struct daemon_fault *d = f->state;
-
-    if (daemon_remember(f, err) < 0)
+    if (daemon_remember(f, err) < 0 ||
+        fanout(f->targets, pause_arm, f, err) < 0)
         return -1;
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++)
-        if ((f->targets >> i & 1) && pause_arm(f, i, err) < 0)
-            return -1;
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
-        struct system_node n = world_node(f->world, i);
-
-        if (!(f->targets >> i & 1))
-            continue;
-        if (f->world->system->signal(&n, SIGSTOP, err) < 0)
-            return -1;
-        d->acted |= UINT32_C(1) << i;
-    }
-    return 0;
+    return daemon_signal(f, SIGSTOP, err);
 }
 
 /* ---- proofs ---- */
@@ -167,40 +156,24 @@ pause_prove(struct fault *f, enum fault_phase phase, enum proof *ret,
 /* ---- healing ---- */
 
 static int
-pause_heal_node(const struct fault_world *w, unsigned i, struct error *err)
+pause_heal_node(void *ctx, unsigned i, struct error *err)
 {
+    const struct fault_world *w = ctx;
     struct system_node n = world_node(w, i);
     struct process_id now = {0};
-    enum guest_timer timer;
+    bool fired;
 
     if (w->system->process(&n, &now, err) < 0)
         return -1;
     if (now.pid != 0 && now.stopped && w->system->signal(&n, SIGCONT, err) < 0)
         return -1;
-    return guest_timer_disarm(n.remote, "pause", &timer, err);
-}
-
-static int
-pause_heal_nodes(const struct fault_world *w, node_set nodes, struct error *err)
-{
-    int result = 0;
-
-    for (unsigned i = 0; i < w->cluster->node_count; i++) {
-        struct error one = {0};
-
-        if (!(nodes >> i & 1) || pause_heal_node(w, i, &one) == 0)
-            continue;
-        if (result == 0)
-            *err = one;
-        result = -1;
-    }
-    return result;
+    return guest_timer_disarm(n.remote, "pause", &fired, err);
 }
 
 static int
 pause_heal(struct fault *f, struct error *err)
 {
-    return pause_heal_nodes(f->world, f->targets, err);
+    return fanout(f->targets, pause_heal_node, (void *)f->world, err);
 }
 
 static int
@@ -211,7 +184,7 @@ pause_undo(const struct fault_world *w, const json_t *record, struct error *err)
     if (node_set_from_json(w->cluster, json_object_get(record, "nodes"), &nodes,
                            err) < 0)
         return -1;
-    return pause_heal_nodes(w, nodes, err);
+    return fanout(nodes, pause_heal_node, (void *)w, err);
 }
 
 const struct fault_ops fault_pause_ops = {

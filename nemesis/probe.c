@@ -8,14 +8,14 @@
  */
 #include "config.h"
 
-#include <assert.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "nemesis/fanout.h"
 #include "nemesis/guest.h"
 #include "nemesis/probe.h"
+#include "nemesis/target.h"
 
 static const struct guest_script probe_script = {
     .name = "ordeal-probe",
@@ -42,18 +42,14 @@ probe_name(enum probe_result result)
     return "?";
 }
 
-struct probe_node {
+struct probe_round {
     const struct fault_world *world;
-    unsigned from;
-    enum probe_result *results; /* [to] */
-    pthread_t thread;
-    int result;
-    struct error err;
+    struct probe_matrix matrix;
 };
 
 /* "10.77.0.12 open", "10.77.0.12 nc: timed out" */
 static void
-probe_parse_line(struct probe_node *p, const char *line)
+probe_parse_line(struct probe_round *p, unsigned from, const char *line)
 {
     const struct cluster *c = p->world->cluster;
 
@@ -66,17 +62,17 @@ probe_parse_line(struct probe_node *p, const char *line)
         line += len + 1;
         if (strcmp(line, "open") == 0 ||
             strstr(line, "Connection refused") != NULL)
-            p->results[to] = PROBE_OPEN;
+            p->matrix.result[from][to] = PROBE_OPEN;
         else if (strstr(line, "timed out") != NULL)
-            p->results[to] = PROBE_CUT;
+            p->matrix.result[from][to] = PROBE_CUT;
         return;
     }
 }
 
-static void *
-probe_thread(void *ctx)
+static int
+probe_from(void *ctx, unsigned from, struct error *err)
 {
-    struct probe_node *p = ctx;
+    struct probe_round *p = ctx;
     const struct cluster *c = p->world->cluster;
     CLEANUP(exec_result_release) struct exec_result result;
     const char *args[NODE_COUNT_MAX + 2];
@@ -86,48 +82,30 @@ probe_thread(void *ctx)
     snprintf(port, sizeof(port), "%" PRIu16, p->world->system->peer_port);
     args[n++] = port;
     for (unsigned to = 0; to < c->node_count; to++)
-        if (to != p->from)
+        if (to != from)
             args[n++] = c->nodes[to].cluster_address;
     args[n] = NULL;
     exec_result_init(&result);
-    p->result = guest_script(&p->world->remotes[p->from], &probe_script, args,
-                             &result, &p->err);
-    if (p->result < 0 || result.out.len == 0)
-        return NULL;
+    if (guest_script(&p->world->remotes[from], &probe_script, args, &result,
+                     err) < 0)
+        return -1;
+    if (result.out.len == 0)
+        return 0;
     for (char *line = strtok_r(result.out.data, "\n", &save); line != NULL;
          line = strtok_r(NULL, "\n", &save))
-        probe_parse_line(p, line);
-    return NULL;
+        probe_parse_line(p, from, line);
+    return 0;
 }
 
 int
 probe_pairs(const struct fault_world *w, struct probe_matrix *ret,
             struct error *err)
 {
-    struct probe_node nodes[NODE_COUNT_MAX];
-    struct probe_matrix matrix = {0};
-    unsigned count = w->cluster->node_count, started = 0;
-    int code = 0, result = 0;
+    struct probe_round round = {.world = w};
 
-    for (; started < count && code == 0; started++) {
-        struct probe_node *p = &nodes[started];
-
-        *p = (struct probe_node){
-            .world = w, .from = started, .results = matrix.result[started]};
-        code = pthread_create(&p->thread, NULL, probe_thread, p);
-        if (code != 0)
-            break;
-    }
-    for (unsigned i = 0; i < started; i++) {
-        pthread_join(nodes[i].thread, NULL);
-        if (nodes[i].result < 0 && result == 0)
-            *err = nodes[i].err;
-        if (nodes[i].result < 0)
-            result = -1;
-    }
-    if (code != 0)
-        return error_errno(err, ERROR_ENVIRONMENT, code, "probe thread");
-    if (result == 0)
-        *ret = matrix;
-    return result;
+    if (fanout(node_set_all(w->cluster->node_count), probe_from, &round, err) <
+        0)
+        return -1;
+    *ret = round.matrix;
+    return 0;
 }

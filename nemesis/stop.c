@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "nemesis/daemon.h"
+#include "nemesis/fanout.h"
 #include "nemesis/params.h"
 #include "nemesis/registry.h"
 
@@ -38,24 +39,33 @@ stop_setup(struct fault *f, struct error *err)
     return daemon_setup(f, keys, err);
 }
 
+struct stop_act {
+    struct fault *fault;
+    int64_t timeout_ns;
+};
+
+static int
+stop_node(void *ctx, unsigned i, struct error *err)
+{
+    const struct stop_act *act = ctx;
+    const struct fault_world *w = act->fault->world;
+    struct system_node n = world_node(w, i);
+
+    if (w->system->stop(&n, act->timeout_ns, err) < 0)
+        return -1;
+    ((struct daemon_fault *)act->fault->state)->acted[i] = true;
+    return 0;
+}
+
 static int
 stop_inject(struct fault *f, struct error *err)
 {
-    struct daemon_fault *d = f->state;
-    int64_t timeout_ns;
+    struct stop_act act = {.fault = f};
 
-    if (stop_timeout(f, &timeout_ns, err) < 0 || daemon_remember(f, err) < 0)
+    if (stop_timeout(f, &act.timeout_ns, err) < 0 ||
+        daemon_remember(f, err) < 0)
         return -1;
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
-        struct system_node n = world_node(f->world, i);
-
-        if (!(f->targets >> i & 1))
-            continue;
-        if (f->world->system->stop(&n, timeout_ns, err) < 0)
-            return -1;
-        d->acted |= UINT32_C(1) << i;
-    }
-    return 0;
+    return fanout(f->targets, stop_node, &act, err);
 }
 
 static int

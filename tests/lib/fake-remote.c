@@ -274,17 +274,15 @@ fake_svc(struct fake *f, struct fake_node *n, const char *const argv[],
         buf_puts(&ret->err, "svc: not found");
     } else if (strcmp(argv[1], "start") == 0) {
         fake_svc_start(n, argv[2], ret);
-    } else if (strcmp(argv[1], "stop") == 0) {
+    } else {
+        bool stop = strcmp(argv[1], "stop") == 0;
+
+        f->unknown_count += !stop;
         if (t != NULL)
             t->running = false;
-        ret->status = t == NULL;
-    } else {
         buf_printf(&ret->out,
                    "{\"name\":\"%s\",\"state\":\"%s\",\"exit_status\":%s}\n",
-                   argv[2],
-                   t == NULL    ? "none"
-                   : t->running ? "running"
-                                : "exited",
+                   argv[2], t == NULL ? "none" : "exited",
                    t != NULL && t->fired ? "3" : "0");
     }
 }

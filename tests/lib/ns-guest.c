@@ -122,26 +122,19 @@ ns_works(int ns_fd, const char *const argv[])
 /* ---- svc ---- */
 
 static void
-ns_svc_status(struct ns_guest *g, struct exec_result *ret)
+ns_svc_reap(struct ns_guest *g, int flags)
 {
-    const char *state = g->timer == 0 ? "none" : "running";
     int status;
 
-    if (g->timer > 0 && waitpid(g->timer, &status, WNOHANG) == g->timer) {
-        g->timer = -1;
-        g->timer_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    }
-    if (g->timer < 0)
-        state = "exited";
-    buf_printf(&ret->out, "{\"state\":\"%s\",\"exit_status\":%d}\n", state,
-               g->timer_status);
-    ret->status = 0;
+    if (g->timer <= 0 || waitpid(g->timer, &status, flags) != g->timer)
+        return;
+    g->timer = -1;
+    g->timer_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 static void
 ns_svc(struct ns_guest *g, const char *const argv[], struct exec_result *ret)
 {
-    int status;
     size_t i = 0;
 
     if (strcmp(argv[1], "start") == 0) {
@@ -149,13 +142,18 @@ ns_svc(struct ns_guest *g, const char *const argv[], struct exec_result *ret)
             ;
         g->timer = ns_spawn(g->ns_fd, &argv[i]);
     } else if (strcmp(argv[1], "stop") == 0) {
-        assert(g->timer > 0);
-        kill(g->timer, SIGTERM);
-        assert(waitpid(g->timer, &status, 0) == g->timer);
-        g->timer = -1;
-        g->timer_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        ns_svc_reap(g, WNOHANG);
+        if (g->timer > 0) {
+            kill(g->timer, SIGTERM);
+            ns_svc_reap(g, 0);
+        }
     }
-    ns_svc_status(g, ret);
+    buf_printf(&ret->out, "{\"state\":\"%s\",\"exit_status\":%d}\n",
+               g->timer == 0  ? "none"
+               : g->timer < 0 ? "exited"
+                              : "running",
+               g->timer_status);
+    ret->status = 0;
 }
 
 static int
