@@ -27,7 +27,6 @@
 _Noreturn static void
 ns_become(int ns_fd, const char *const argv[], const int stdio[3])
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (setns(ns_fd, CLONE_NEWNET) < 0)
         _exit(126);
     for (int i = 0; i < 3; i++)
@@ -37,16 +36,17 @@ ns_become(int ns_fd, const char *const argv[], const int stdio[3])
     _exit(127);
 }
 
-/* Starts argv with /dev/null on all three. */
+/* Starts argv; standard output and error are /dev/null. */
 static pid_t
-ns_spawn(int ns_fd, const char *const argv[])
+ns_spawn(int ns_fd, const char *const argv[], int in_fd)
 {
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     pid_t child = fork();
 
     assert(null_fd >= 0 && child >= 0);
     if (child == 0)
-        ns_become(ns_fd, argv, (int[]){null_fd, null_fd, null_fd});
+        ns_become(ns_fd, argv,
+                  (int[]){in_fd < 0 ? null_fd : in_fd, null_fd, null_fd});
     close(null_fd);
     return child;
 }
@@ -140,7 +140,7 @@ ns_svc(struct ns_guest *g, const char *const argv[], struct exec_result *ret)
     if (strcmp(argv[1], "start") == 0) {
         while (strcmp(argv[i++], "--") != 0)
             ;
-        g->timer = ns_spawn(g->ns_fd, &argv[i]);
+        g->timer = ns_spawn(g->ns_fd, &argv[i], -1);
     } else if (strcmp(argv[1], "stop") == 0) {
         ns_svc_reap(g, WNOHANG);
         if (g->timer > 0) {
@@ -179,15 +179,16 @@ ns_close(struct remote *r)
 static const struct remote_ops ns_remote_ops = {
     .name = "namespace", .exec = ns_exec, .close = ns_close};
 
-/* ---- the system: a daemon that sleeps ---- */
+/* ---- the system: a daemon that waits ---- */
 
 static int
 ns_start(const struct system_node *n, struct error *err)
 {
-    static const char *const argv[] = {BUSYBOX, "sleep", "600", NULL};
+    static const char *const argv[] = {BUSYBOX, "cat", NULL};
     struct ns_guest *g = n->remote->state;
+    const struct ns_cluster *c = (const struct ns_cluster *)n->cluster;
 
-    g->daemon = ns_spawn(g->ns_fd, argv);
+    g->daemon = ns_spawn(g->ns_fd, argv, c->lifeline[0]);
     return 0;
 }
 
@@ -262,7 +263,7 @@ ns_status(const struct cluster *c, unsigned node, int64_t timeout_ns,
 }
 
 static const struct system_ops ns_system_ops = {
-    .name = "sleeper",
+    .name = "waiter",
     .peer_port = 7101,
     .start = ns_start,
     .stop = ns_stop,
@@ -349,7 +350,7 @@ static bool
 ns_node(struct ns_cluster *c, unsigned i)
 {
     struct node *n = &c->cluster.nodes[i];
-    struct system_node sn = {.remote = &c->remotes[i]};
+    struct system_node sn = {.cluster = &c->cluster, .remote = &c->remotes[i]};
     struct error err;
 
     snprintf(n->name, sizeof(n->name), "n%u", i + 1);
@@ -392,6 +393,7 @@ ns_cluster_make(struct ns_cluster *c)
         return reason;
     c->home_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     assert(c->home_fd >= 0);
+    assert(pipe2(c->lifeline, O_CLOEXEC) == 0);
     if (ns_tool_missing(nft, c->home_fd))
         return "no nft (nftables)";
     if (ns_tool_missing(busybox, c->home_fd))
@@ -430,6 +432,8 @@ ns_cluster_end(struct ns_cluster *c)
         close(c->guests[i].ns_fd);
     }
     close(c->home_fd);
+    close(c->lifeline[0]);
+    close(c->lifeline[1]);
 }
 
 /* ---- packets ---- */

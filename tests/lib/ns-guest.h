@@ -5,7 +5,7 @@
  * user namespaces are allowed, no root.
  *
  *   n1 --cluster--+        each node: address 10.77.0.1x on "cluster", one
- *   n2 --cluster--+ bridge daemon that only sleeps, svc played by the fixture
+ *   n2 --cluster--+ bridge daemon that only waits, svc played by the fixture
  *   n3 --cluster--+
  *
  * Threads: exec from any; the rest from one.
@@ -27,7 +27,8 @@ struct ns_cluster {
     struct ns_guest guests[NS_NODES];
     struct remote remotes[NS_NODES];
     struct fault_world world;
-    int home_fd; /* our own network namespace */
+    int home_fd;     /* our own network namespace */
+    int lifeline[2]; /* daemons read it, and end when we do */
 };
 
 /* NULL: made.  Else why it cannot be on this machine. */
