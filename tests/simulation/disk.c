@@ -102,7 +102,7 @@ reset_log(struct disk *d)
     for (; d->last >= d->first; d->last--)
         record_clear(&d->log[d->last]);
     d->first = d->snapshot.index + 1;
-    d->last = d->snapshot.index;
+    d->last = d->mark = d->snapshot.index;
 }
 
 void
@@ -130,6 +130,8 @@ execute(struct disk *d, struct disk_order *o)
         for (uint64_t i = o->index; i <= d->last; i++)
             d->held[i] = 0;
         cut(d, o->index);
+        if (d->mark >= o->index)
+            d->mark = o->index - 1;
         break;
     case VSR_ACTION_METADATA:
         d->metadata = o->metadata;
@@ -156,6 +158,7 @@ disk_complete(struct disk *d, uint64_t seq)
         execute(d, o);
         order_pop(d);
     }
+    d->mark = d->last;
 }
 
 void
@@ -202,7 +205,7 @@ disk_wipe(struct disk *d)
     for (; d->last >= d->first; d->last--)
         record_clear(&d->log[d->last]);
     d->first = 1;
-    d->last = 0;
+    d->last = d->mark = 0;
     d->has_metadata = false;
     d->metadata = (struct vsr_metadata){0};
     d->snapshot = (struct vsr_position){0};
@@ -225,9 +228,9 @@ disk_chop(struct disk *d, struct rng *r)
     uint64_t low = d->first - 1;
     if (low < d->snapshot.index)
         low = d->snapshot.index;
-    if (!d->has_metadata || d->metadata.acked <= low)
+    if (d->mark <= low)
         return false;
-    cut(d, low + 1 + rng_below(r, d->metadata.acked - low));
+    cut(d, low + 1 + rng_below(r, d->mark - low));
     return true;
 }
 
@@ -293,6 +296,10 @@ disk_start(struct disk *d, struct vsr *v, const struct disk_faults *faults,
     if (check_records(d, faults, err) < 0)
         return -1;
     drop_superseded(d);
+    if (d->last < d->mark && !faults->ignore_marks)
+        return error_set(
+            err, ERROR_ENVIRONMENT, "log ends at %llu, synced was %llu",
+            (unsigned long long)d->last, (unsigned long long)d->mark);
     if (d->snapshot.index > 0 && vsr_restore_snapshot(v, d->snapshot, err) < 0)
         return -1;
     for (uint64_t i = d->first; i <= d->last; i++) {

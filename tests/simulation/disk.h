@@ -46,6 +46,7 @@ struct disk_order {
 struct disk {
     struct record *log; /* SIM_INDEX_MAX, (first - 1, last] in use */
     uint64_t first, last;
+    uint64_t mark; /* synced up to here; durable before anyone is told */
     bool has_metadata;
     struct vsr_metadata metadata;
     struct vsr_position snapshot;
@@ -59,7 +60,7 @@ struct disk {
 struct disk_faults {
     bool keep_torn;    /* takes a torn record for an entry */
     bool cut_corrupt;  /* takes damage in the middle for a torn tail */
-    bool ignore_marks; /* does not look at acked and commit */
+    bool ignore_marks; /* does not look at mark, acked and commit */
 };
 
 void disk_init(struct disk *d);
@@ -75,7 +76,7 @@ void disk_crash(struct disk *d, struct rng *r);
 void disk_wipe(struct disk *d);
 /* Damages a synced record in the middle; false when there is none. */
 bool disk_corrupt(struct disk *d, struct rng *r);
-/* Loses synced records below the acknowledged mark; false when it cannot. */
+/* Loses synced records at the end of the log; false when it cannot. */
 bool disk_chop(struct disk *d, struct rng *r);
 void disk_snapshot(struct disk *d, struct vsr_position position,
                    const struct toy_state *state);
