@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,21 @@ readiness_qemu(struct readiness_result *ret)
                        "apt-get install qemu-system-x86");
     else
         readiness_ok(ret, file);
+}
+
+/* libvirt's QEMU driver looks its user up before it reads its configuration. */
+static void
+readiness_user(struct readiness_result *ret)
+{
+    if (geteuid() != 0)
+        readiness_ok(ret, "not root: nothing is needed");
+    else if (getpwnam("libvirt-qemu") == NULL)
+        readiness_fail(ret,
+                       "root, and no user libvirt-qemu, which libvirt "
+                       "looks for",
+                       "useradd --system --user-group libvirt-qemu");
+    else
+        readiness_ok(ret, "root, and libvirt-qemu exists");
 }
 
 static void
@@ -192,6 +208,7 @@ readiness_boot(struct readiness_result *ret)
 
 const struct readiness_check readiness_checks[] = {
     {"qemu", true, readiness_qemu},
+    {"user", true, readiness_user},
     {"guest image", true, readiness_image},
     {"replica", true, readiness_replica},
     {"output", true, readiness_output},

@@ -140,6 +140,12 @@ run_all_phases(struct run *r)
 
         if ((failed || run_signals() > 1) && !phase->always)
             continue;
+        if (run_signals() > 0 && r->load == NULL && !phase->always) {
+            run_mark(r, STATUS_INSUFFICIENT,
+                     "interrupted by a signal before the load began");
+            failed = true;
+            continue;
+        }
         if (!run_one_phase(r, phase))
             failed = true;
     }
