@@ -436,6 +436,7 @@ make_lease(struct allocator *m, uint32_t op, uint32_t lease, struct slots when)
         .resources = o->resources[op],
         .epoch = 1,
         .created_slot = when.low,
+        .ttl = o->amount[op],
         .deadline_low = when.low + o->amount[op],
         .deadline_high = when.high + o->amount[op],
     };

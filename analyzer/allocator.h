@@ -35,7 +35,7 @@ struct model_lease {
     enum state state;
     uint32_t holder;
     struct span resources; /* ids, in table->lists */
-    int64_t epoch, created_slot;
+    int64_t epoch, created_slot, ttl;
     int64_t deadline_low, deadline_high;
     int64_t retire_low, retire_high; /* of an ended one */
 };

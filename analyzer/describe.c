@@ -9,7 +9,7 @@
 static struct text
 describe_number(struct id128 id)
 {
-    struct text ret;
+    struct text ret = {""};
 
     if (id.hi == 0 && id.lo <= (uint64_t)INT64_MAX)
         snprintf(ret.s, sizeof(ret.s), "%llu", (unsigned long long)id.lo);

@@ -525,6 +525,28 @@ explain_unknown_lease(struct replay *r, size_t at, unsigned depth,
 
 /* ---- one item ---- */
 
+/* Time stood at the slot in which a grant with this deadline was made. */
+static bool
+deadline_exists(const struct replay *r, uint32_t lease, int64_t deadline)
+{
+    const struct model_lease *l = &r->model.leases[lease];
+
+    return l->deadline_low == l->deadline_high ||
+           slot_existing(r, deadline - l->ttl) == deadline - l->ttl;
+}
+
+static bool
+read_fits(const struct replay *r, const struct answer *a)
+{
+    uint32_t id = r->table->operations.lease[a->operation];
+
+    return allocator_shows(&r->model, a) &&
+           (id == TABLE_NONE || !a->found || a->deadline == SLOT_NONE ||
+            deadline_exists(
+                r, allocator_resolve(&r->model, r->facts->lease_of_id[id]),
+                a->deadline));
+}
+
 static bool
 row_fits(const struct replay *r, uint32_t row)
 {
@@ -535,6 +557,7 @@ row_fits(const struct replay *r, uint32_t row)
 
     if (!allocator_can_expire(&r->model, lease) ||
         e->deadline < l->deadline_low || e->deadline > l->deadline_high ||
+        !deadline_exists(r, lease, e->deadline) ||
         e->deadline > r->model.slot || e->resources.count != l->resources.count)
         return false;
     for (uint32_t i = 0; i < e->resources.count; i++)
@@ -553,7 +576,7 @@ fits(const struct replay *r, const struct item *x)
         return row_fits(r, x->ref);
     a = &r->table->answers[x->ref];
     if (x->kind == ITEM_READ)
-        return allocator_shows(&r->model, a);
+        return read_fits(r, a);
     return r->table->operations.function[x->operation] == FUNCTION_TICK ||
            allocator_accepts(&r->model, x->operation, (enum code)a->code);
 }
