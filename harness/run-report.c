@@ -22,6 +22,7 @@
 
 #define RUN_ANALYSE_DEADLINE_NS (240 * NS_PER_S)
 #define RUN_REASONS_MAX 64
+#define RUN_ASK_TIMEOUT_NS (2 * NS_PER_S)
 #define RUN_OPTION_WORDS_MAX 16
 
 static bool
@@ -79,8 +80,8 @@ run_note_status(struct run *r, unsigned node)
     struct arena arena;
 
     if (r->history == NULL ||
-        r->system->status(&r->site.cluster, node, 2 * NS_PER_S, &status, &err) <
-            0)
+        r->system->status(&r->site.cluster, node, RUN_ASK_TIMEOUT_NS, &status,
+                          &err) < 0)
         return;
     arena_init(&arena);
     fields_set_int(&arena, &note.fields, "role", status.role);
@@ -91,6 +92,45 @@ run_note_status(struct run *r, unsigned node)
     if (history_append(r->history, &note, HISTORY_BUFFERED, &err) < 0)
         log_warning("collect", "%s, continuing", err.text);
     arena_release(&arena);
+}
+
+/* The state of every node at the highest position that all have applied. */
+static void
+run_note_digests(struct run *r)
+{
+    const struct cluster *c = &r->site.cluster;
+    uint64_t common = UINT64_MAX;
+    struct error err = {0};
+
+    if (r->history == NULL || r->system->digest == NULL)
+        return;
+    for (unsigned i = 0; i < c->node_count; i++) {
+        struct system_status status = {0};
+
+        if (r->system->status(c, i, RUN_ASK_TIMEOUT_NS, &status, &err) < 0 ||
+            status.role == ROLE_UNKNOWN)
+            return;
+        if (status.commit_index < common)
+            common = status.commit_index;
+    }
+    for (unsigned i = 0; i < c->node_count; i++) {
+        struct event note = {.kind = EVENT_NOTE,
+                             .process = HISTORY_PROCESS_NONE,
+                             .function = "digest",
+                             .node = c->nodes[i].name};
+        char digest[SYSTEM_DIGEST_SIZE];
+        struct arena arena;
+
+        arena_init(&arena);
+        fields_set_int(&arena, &note.fields, "index", (int64_t)common);
+        if (r->system->digest(c, i, common, RUN_ASK_TIMEOUT_NS, digest, &err) ==
+            0)
+            fields_set_string(&arena, &note.fields, "digest", digest);
+        if (fields_get(&note.fields, "digest") == NULL ||
+            history_append(r->history, &note, HISTORY_BUFFERED, &err) < 0)
+            log_warning("collect", "%s, continuing", err.text);
+        arena_release(&arena);
+    }
 }
 
 int
@@ -104,6 +144,7 @@ run_phase_collect(struct run *r, struct error *err)
     if (dir_make(nodes, 0755, err) < 0)
         return -1;
     deploy_collect(&r->site.cluster, r->system, r->site.remotes, nodes);
+    run_note_digests(r);
     for (unsigned i = 0; i < r->site.cluster.node_count; i++) {
         run_note_status(r, i);
         run_collect_console(r, &r->site.cluster.nodes[i]);

@@ -13,7 +13,7 @@
 
 struct daemon_fault {
     struct process_id before[NODE_COUNT_MAX]; /* pid 0: not looked up */
-    bool acted[NODE_COUNT_MAX]; /* the act was reported done */
+    bool acted[NODE_COUNT_MAX];               /* the act was reported done */
 };
 
 /* Allocates f->state; the fault takes no parameters but 'keys'. */

@@ -51,6 +51,8 @@ struct system_options {
 
 struct client;
 
+#define SYSTEM_DIGEST_SIZE 65 /* hex digits and NUL */
+
 struct system_ops {
     const char *name, *description;
     const char *const *capabilities; /* "allocator", ..., NULL */
@@ -71,6 +73,13 @@ struct system_ops {
     /* Through the client door; quick; ROLE_UNKNOWN is not an error. */
     int (*status)(const struct cluster *c, unsigned node, int64_t timeout_ns,
                   struct system_status *ret, struct error *err);
+    /*
+     * A digest of the node's state at one position, for comparison between
+     * nodes; optional (NULL: the system has none).
+     */
+    int (*digest)(const struct cluster *c, unsigned node, uint64_t index,
+                  int64_t timeout_ns, char ret[static SYSTEM_DIGEST_SIZE],
+                  struct error *err);
     /* Logs, digests, metrics, exit records into dir (exists). */
     int (*collect)(const struct system_node *n, const char *dir,
                    struct error *err);

@@ -311,6 +311,37 @@ replica_status(const struct cluster *c, unsigned node, int64_t timeout_ns,
 
 /* What a daemon that is down does not answer is simply not there. */
 static int
+replica_digest(const struct cluster *c, unsigned node, uint64_t index,
+               int64_t timeout_ns, char ret[static SYSTEM_DIGEST_SIZE],
+               struct error *err)
+{
+    char path[64];
+    struct http_request request = {
+        .port = replica_door(c, node), .path = path, .timeout_ns = timeout_ns};
+    struct http *http = http_new(err);
+    struct http_reply reply;
+    json_t *answer = NULL;
+    const char *digest = NULL;
+
+    if (http == NULL)
+        return -1;
+    snprintf(path, sizeof(path), "/v1/digest?index=%" PRIu64, index);
+    http_call(http, &request, &reply);
+    if (reply.outcome == HTTP_ANSWERED && reply.status == 200) {
+        answer = json_loadb(reply.body, reply.body_len, 0, NULL);
+        digest = json_string_value(json_object_get(answer, "digest"));
+    }
+    if (digest != NULL)
+        snprintf(ret, SYSTEM_DIGEST_SIZE, "%s", digest);
+    json_decref(answer);
+    http_free(http);
+    return digest != NULL ? 0
+                          : error_set(err, ERROR_TRANSIENT,
+                                      "%s: no digest at position %" PRIu64,
+                                      c->nodes[node].name, index);
+}
+
+static int
 replica_collect_door(const struct system_node *n, const char *dir,
                      struct error *err)
 {
@@ -400,6 +431,7 @@ const struct system_ops system_replica_ops = {
     .signal = replica_signal,
     .process = replica_process,
     .status = replica_status,
+    .digest = replica_digest,
     .collect = replica_collect,
     .client_new = replica_open_client,
 };
