@@ -107,16 +107,11 @@ cluster_begin(const struct command *self, struct cluster_command *c, bool stop,
         {"format", 0, OPTION_FORMAT, &c->json, "text|json", "how to print"},
     };
     struct error err = {0};
+    int exit_status;
 
-    switch (options_parse(self, specs, ARRAY_LEN(specs), stop, argc, argv,
-                          &c->count)) {
-    case OPTIONS_HELP:
-        return 0;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    if (options_parse(self, specs, ARRAY_LEN(specs), stop, argc, argv,
+                      &c->count, &exit_status) != OPTIONS_OK)
+        return exit_status;
     return cluster_open(c, &err) < 0 ? command_failed(self, &err) : -1;
 }
 
@@ -256,17 +251,11 @@ up_main(const struct command *self, int argc, char **argv)
         {"uri", 0, OPTION_STRING, &o.uri, "URI", "libvirt connection"},
     };
     char dir[RUNTIME_DIR_SIZE];
-    int count;
+    int count, exit_status;
 
-    switch (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv,
-                          &count)) {
-    case OPTIONS_HELP:
-        return 0;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    if (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv, &count,
+                      &exit_status) != OPTIONS_OK)
+        return exit_status;
     if (count != 0)
         return usage_error(self, "'%s': it takes no operand", argv[0]);
     if (o.node_count < 1 || o.node_count > NODE_COUNT_MAX)
@@ -304,16 +293,11 @@ down_main(const struct command *self, int argc, char **argv)
     char dir[RUNTIME_DIR_SIZE];
     struct clock *clock = clock_monotonic();
     struct error err = {0};
-    int count, pid;
+    int count, exit_status, pid;
 
-    switch (options_parse(self, NULL, 0, false, argc, argv, &count)) {
-    case OPTIONS_HELP:
-        return 0;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    if (options_parse(self, NULL, 0, false, argc, argv, &count, &exit_status) !=
+        OPTIONS_OK)
+        return exit_status;
     if (!cluster_find_up(dir)) {
         printf("no cluster is up\n");
         return 0;

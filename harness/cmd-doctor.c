@@ -59,17 +59,11 @@ doctor_main(const struct command *self, int argc, char **argv)
         {"quick", 'q', OPTION_FLAG, &o.quick, NULL, "start no machine"},
         {"format", 0, OPTION_FORMAT, &o.json, "text|json", "how to print"},
     };
-    int count;
+    int count, exit_status;
 
-    switch (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv,
-                          &count)) {
-    case OPTIONS_HELP:
-        return 0;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    if (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv, &count,
+                      &exit_status) != OPTIONS_OK)
+        return exit_status;
     if (count != 0)
         return usage_error(self, "'%s': it takes no operand", argv[0]);
     return supervise_main(doctor_child, &o);

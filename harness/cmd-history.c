@@ -81,17 +81,11 @@ history_main(const struct command *self, int argc, char **argv)
         {"format", 0, OPTION_FORMAT, &c.json, "text|json", "how to print"},
     };
     struct error err = {0};
-    int count;
+    int count, exit_status;
 
-    switch (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv,
-                          &count)) {
-    case OPTIONS_HELP:
-        return 0;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    if (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv, &count,
+                      &exit_status) != OPTIONS_OK)
+        return exit_status;
     if (count != 2)
         return usage_error(self, "what with which file? 'cat FILE', 'stat "
                                  "FILE' or 'convert FILE'");

@@ -31,16 +31,11 @@ image_main(const struct command *self, int argc, char **argv)
 {
     CLEANUP_FREE char *path = NULL;
     struct error err = {0};
-    int count;
+    int count, exit_status;
 
-    switch (options_parse(self, NULL, 0, false, argc, argv, &count)) {
-    case OPTIONS_HELP:
-        return 0;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    if (options_parse(self, NULL, 0, false, argc, argv, &count, &exit_status) !=
+        OPTIONS_OK)
+        return exit_status;
     if (count != 1)
         return usage_error(self, "what? 'build', 'list' or 'path'");
     if (strcmp(argv[0], "build") == 0) {

@@ -129,17 +129,11 @@ plan_main(const struct command *self, int argc, char **argv)
     };
     struct error err = {0};
     json_t *runs, *rows;
-    int count, status = 0;
+    int count, exit_status, status = 0;
 
-    switch (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv,
-                          &count)) {
-    case OPTIONS_HELP:
-        return 0;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    if (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv, &count,
+                      &exit_status) != OPTIONS_OK)
+        return exit_status;
     if (count > 1)
         return usage_error(self, "one suite at a time");
     runs = plan_runs(count == 1 ? argv[0] : NULL, &err);

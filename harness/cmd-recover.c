@@ -19,17 +19,11 @@ recover_main(const struct command *self, int argc, char **argv)
     };
     struct error err = {0};
     unsigned recovered = 0;
-    int count, result;
+    int count, exit_status, result;
 
-    switch (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv,
-                          &count)) {
-    case OPTIONS_HELP:
-        return 0;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    if (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv, &count,
+                      &exit_status) != OPTIONS_OK)
+        return exit_status;
     if (count > 1)
         return usage_error(self, "one directory of bundles at a time");
     if (count == 1)

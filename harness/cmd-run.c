@@ -66,19 +66,14 @@ run_main(const struct command *self, int argc, char **argv)
          "libvirt connection (default: its QEMU driver in this process)"},
         {"quiet", 'q', OPTION_FLAG, &o->quiet, NULL, "no progress"},
         {"keep", 'k', OPTION_FLAG, &o->keep, NULL,
-         "leave the cluster up; 'ordeal down' ends it"},
+         "after the verdict keep the cluster up until Ctrl-C"},
     };
     char *end = NULL;
+    int exit_status;
 
-    switch (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv,
-                          &c.scenario_count)) {
-    case OPTIONS_HELP:
-        return 0;
-    case OPTIONS_BAD:
-        return EXIT_USAGE;
-    case OPTIONS_OK:
-        break;
-    }
+    if (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv,
+                      &c.scenario_count, &exit_status) != OPTIONS_OK)
+        return exit_status;
     if (c.scenario_count == 0)
         return usage_error(self, "which scenario? 'ordeal plan' lists them");
     o->rate = rate == NULL ? -1 : strtod(rate, &end);

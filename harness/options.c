@@ -126,7 +126,7 @@ options_take(const struct command *command, const struct option_spec *specs,
 enum options_outcome
 options_parse(const struct command *command, const struct option_spec *specs,
               unsigned spec_count, bool stop_at_operand, int argc, char **argv,
-              int *ret_count)
+              int *ret_count, int *ret_exit_status)
 {
     int count = 0;
     bool only_operands = false;
@@ -140,8 +140,10 @@ options_parse(const struct command *command, const struct option_spec *specs,
         } else if (strcmp(argv[i], "--help") == 0 ||
                    strcmp(argv[i], "-h") == 0) {
             options_help(command, specs, spec_count);
+            *ret_exit_status = 0;
             return OPTIONS_HELP;
         } else if (!options_take(command, specs, spec_count, argc, argv, &i)) {
+            *ret_exit_status = EXIT_USAGE;
             return OPTIONS_BAD;
         }
     }

@@ -42,7 +42,8 @@ struct command {
 enum options_outcome { OPTIONS_OK, OPTIONS_HELP, OPTIONS_BAD };
 
 /*
- * Parses argv[1..].  Operands are moved to argv[0..*ret_count-1].  With --help
+ * Parses argv[1..].  Unless OPTIONS_OK the command is done and *ret_exit_status
+ * says how.  Operands are moved to argv[0..*ret_count-1].  With --help
  * it prints the help to standard output and returns OPTIONS_HELP.  Everything
  * after "--" is an operand.  stop_at_operand: options end at the first operand
  * (for 'exec NODE PROGRAM -x').
@@ -50,7 +51,8 @@ enum options_outcome { OPTIONS_OK, OPTIONS_HELP, OPTIONS_BAD };
 enum options_outcome options_parse(const struct command *command,
                                    const struct option_spec *specs,
                                    unsigned spec_count, bool stop_at_operand,
-                                   int argc, char **argv, int *ret_count);
+                                   int argc, char **argv, int *ret_count,
+                                   int *ret_exit_status);
 
 /* "ordeal CMD: what; see 'ordeal CMD --help'" on standard error; 64. */
 int usage_error(const struct command *command, const char *fmt, ...)

@@ -26,11 +26,12 @@ static char *argv[16]; /* operands stand first after parse() */
 static enum options_outcome
 parse(bool stop, const char *const words[], int *count)
 {
-    int argc = 0;
+    int argc = 0, exit_status;
 
     for (; words[argc] != NULL; argc++)
         argv[argc] = (char *)(uintptr_t)words[argc];
-    return options_parse(&command, specs, 5, stop, argc, argv, count);
+    return options_parse(&command, specs, 5, stop, argc, argv, count,
+                         &exit_status);
 }
 
 static void
