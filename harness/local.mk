@@ -12,6 +12,7 @@ libordeal_driver_a_SOURCES = \
 	%D%/recover.c \
 	%D%/run.c %D%/run.h \
 	%D%/run-cluster.c \
+	%D%/run-exits.c \
 	%D%/run-internal.h \
 	%D%/run-load.c \
 	%D%/run-report.c \

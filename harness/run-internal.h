@@ -54,7 +54,8 @@ struct run {
     json_t *notes;               /* what went wrong, in order: strings */
     json_t *phases;              /* {"name","started_ns","duration_ns"} */
     json_t *analysis;            /* the analyzer's result */
-    json_t *availability;        /* a checker result of our own, or NULL */
+    json_t *own_checkers; /* results the analyzer cannot have: an array */
+    bool serves;          /* again, after the heal */
     int64_t started_wall_ns, started_ns;
 
     pthread_mutex_t lock; /* guards what the progress thread reads: */
@@ -71,6 +72,9 @@ int run_signals(void);
 
 /* status.json, for those who look while the run goes on. */
 void run_write_status(struct run *r, const char *state);
+
+/* Adds unexpected_exit to own_checkers. */
+void run_judge_exits(struct run *r);
 
 /* The phases; each returns 0, or -1 and err. */
 int run_phase_plan(struct run *r, struct error *err);

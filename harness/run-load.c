@@ -100,7 +100,8 @@ run_phase_load(struct run *r, struct error *err)
         return -1;
     if (load_start(r->load, deadline, err) < 0)
         return -1;
-    while (clock_now_ns(r->clock) < deadline && run_signals() == 0)
+    while (clock_now_ns(r->clock) < deadline && run_signals() == 0 &&
+           !load_failed(r->load))
         clock_sleep_ns(r->clock, RUN_POLL_NS);
     if (run_signals() > 0) {
         run_mark(r, STATUS_INSUFFICIENT,
@@ -110,35 +111,39 @@ run_phase_load(struct run *r, struct error *err)
     return load_join(r->load, err);
 }
 
-/* An answer to "does it serve again", in the shape of a checker's result. */
+/*
+ * Does it serve again?  Asked only after proven heals, so a "no" is the
+ * system's own: a violation, in the shape of a checker's result.
+ */
 static void
 run_judge_availability(struct run *r)
 {
     struct error err = {0};
     unsigned primary = 0;
     int64_t started = clock_now_ns(r->clock);
-    bool serves =
+    double seconds;
+    json_t *result;
+
+    r->serves =
         deploy_wait_ready(&r->site.cluster, r->system, r->clock,
                           RUN_AVAILABLE_TIMEOUT_NS, &primary, &err) == 0;
-    double seconds =
-        (double)(clock_now_ns(r->clock) - started) / (double)NS_PER_S;
-
-    if (serves)
+    seconds = (double)(clock_now_ns(r->clock) - started) / (double)NS_PER_S;
+    if (r->serves)
         log_info("run", "healed; %s is primary after %.1f s",
                  r->site.cluster.nodes[primary].name, seconds);
-    r->availability = json_pack(
-        "{s:s, s:s, s:s, s:i, s:f}", "checker", "availability", "verdict",
-        serves ? "valid" : "invalid", "reason", serves ? "" : err.text, "count",
-        serves ? 0 : 1, "recovery_seconds", seconds);
-    if (serves)
-        return;
-    json_object_set_new(
-        r->availability, "witness",
-        json_pack("{s:s, s:[]}", "text",
-                  "every fault was healed, with proof, and yet the system "
-                  "does not serve",
-                  "events"));
-    run_mark(r, STATUS_VIOLATION, "availability: %s", err.text);
+    result = json_pack("{s:s, s:s, s:s, s:i, s:f}", "checker", "availability",
+                       "verdict", r->serves ? "valid" : "invalid", "reason",
+                       err.text, "count", r->serves ? 0 : 1, "recovery_seconds",
+                       seconds);
+    if (!r->serves)
+        json_object_set_new(
+            result, "witness",
+            json_pack("{s:o, s:[]}", "text",
+                      json_sprintf("every fault was healed, with proof, and "
+                                   "yet: %s",
+                                   err.text),
+                      "events"));
+    json_array_append_new(r->own_checkers, result);
 }
 
 int
@@ -170,10 +175,7 @@ run_phase_heal(struct run *r, struct error *err)
 static bool
 run_serves(const struct run *r)
 {
-    const json_t *verdict = json_object_get(r->availability, "verdict");
-
-    return r->load != NULL && json_is_string(verdict) &&
-           json_string_value(verdict)[0] == 'v';
+    return r->load != NULL && r->serves;
 }
 
 static int

@@ -149,6 +149,7 @@ run_phase_collect(struct run *r, struct error *err)
         run_note_status(r, i);
         run_collect_console(r, &r->site.cluster.nodes[i]);
     }
+    run_judge_exits(r);
     return 0;
 }
 
@@ -174,8 +175,7 @@ run_phase_analyse(struct run *r, struct error *err)
     if (path == NULL || analyzer_run(path, &options, &r->analysis, err) < 0)
         return -1;
     checkers = json_object_get(r->analysis, "checkers");
-    if (r->availability != NULL)
-        json_array_append(checkers, r->availability);
+    json_array_extend(checkers, r->own_checkers);
     return bundle_add_json(r->bundle, "analysis.json", r->analysis, err);
 }
 
@@ -512,7 +512,9 @@ run_phase_report(struct run *r, struct error *err)
         .resolved_count = (uint64_t)run_number(ambiguities, "resolved"),
         .evidence = evidence.items,
         .evidence_count = evidence.count,
-        .checkers = json_object_get(r->analysis, "checkers"),
+        .checkers = r->analysis == NULL
+                        ? r->own_checkers
+                        : json_object_get(r->analysis, "checkers"),
         .faults = faults,
         .host = host,
     };

@@ -193,7 +193,7 @@ run_release(struct run *r)
     json_decref(r->notes);
     json_decref(r->phases);
     json_decref(r->analysis);
-    json_decref(r->availability);
+    json_decref(r->own_checkers);
     json_decref(r->expectation);
     free(r->replica_path);
     free(r->image_dir);
@@ -213,6 +213,7 @@ run_scenario(const struct run_options *options, struct run_result *ret,
     r->clock = clock_monotonic();
     r->notes = json_array();
     r->phases = json_array();
+    r->own_checkers = json_array();
     r->started_ns = clock_now_ns(r->clock);
     r->started_wall_ns = clock_wall_ns();
     pthread_mutex_init(&r->lock, NULL);

@@ -80,6 +80,7 @@ daemon_remember(struct fault *f, struct error *err)
             continue;
         if (f->world->system->process(&n, &id, err) < 0)
             return -1;
+        d->before[i].starts = id.starts;
         if (id.pid == 0 || id.stopped)
             return error_set(err, ERROR_ENVIRONMENT, "node '%s': the daemon %s",
                              f->world->cluster->nodes[i].name,
@@ -234,11 +235,53 @@ daemon_look_up(struct fault *f, enum proof *ret, struct error *err)
     return 0;
 }
 
+/*
+ * The heal did its part: the daemon was started again.  Whether it then serves,
+ * hangs or ends is the system's doing, and judged as such.
+ */
+static int
+daemon_look_restored(struct fault *f, enum proof *ret, struct error *err)
+{
+    const struct daemon_fault *d = f->state;
+    enum proof proof = PROOF_CONFIRMED;
+
+    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
+        struct system_node n = world_node(f->world, i);
+        struct process_id now = {0};
+        bool runs, again;
+
+        if (!(f->targets >> i & 1))
+            continue;
+        if (f->world->system->process(&n, &now, err) < 0)
+            return -1;
+        again = now.starts > d->before[i].starts;
+        runs = now.pid != 0 && !now.stopped &&
+               (!d->acted[i] || !process_same(&now, &d->before[i]));
+        json_object_set_new(
+            json_object_get(f->evidence, f->world->cluster->nodes[i].name),
+            "restored",
+            json_string(runs    ? "runs, does not answer"
+                        : again ? "was started, ended by itself"
+                                : "no"));
+        proof = proof_merge(proof,
+                            runs || again ? PROOF_CONFIRMED : PROOF_MISMATCH);
+    }
+    *ret = proof;
+    return 0;
+}
+
 int
 daemon_prove_up(struct fault *f, enum proof *ret, struct error *err)
 {
-    return fault_prove_until(f, FAULT_HEALED, FAULT_HEAL_TIMEOUT_NS,
-                             DAEMON_POLL_NS, daemon_look_up, ret, err);
+    enum proof proof = PROOF_INCONCLUSIVE;
+
+    if (fault_prove_until(f, FAULT_HEALED, FAULT_HEAL_TIMEOUT_NS,
+                          DAEMON_POLL_NS, daemon_look_up, &proof, err) < 0)
+        return -1;
+    if (proof == PROOF_MISMATCH && daemon_look_restored(f, &proof, err) < 0)
+        return -1;
+    *ret = proof;
+    return 0;
 }
 
 /* ---- healing ---- */

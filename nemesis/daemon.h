@@ -37,7 +37,9 @@ int daemon_prove_down(struct fault *f, enum proof *ret, struct error *err);
 
 /*
  * Waits until each target runs a process (another one, where the act was
- * done) that is not stopped, and the system there answers.
+ * done) that is not stopped, and the system there answers.  One that was
+ * started again and then hangs or ends is restored too: that is no dirt of
+ * ours but what the system does, and the evidence says so.
  */
 int daemon_prove_up(struct fault *f, enum proof *ret, struct error *err);
 

@@ -33,7 +33,8 @@ struct process_id {
     int32_t pid;          /* 0: not running */
     uint64_t start_ticks; /* /proc/PID/stat field 22 */
     char boot_id[40];
-    bool stopped; /* state T: SIGSTOP bit */
+    bool stopped;    /* state T: SIGSTOP bit */
+    uint32_t starts; /* how often it was started since boot, 0: not known */
 };
 
 struct system_status {

@@ -225,7 +225,7 @@ replica_parse_process(const char *line, struct process_id *ret,
 {
     json_t *json = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
     const char *state = NULL, *boot_id = NULL;
-    json_int_t pid = 0, start_ticks = 0;
+    json_int_t pid = 0, start_ticks = 0, starts = 0;
     int result = 0;
 
     memset(ret, 0, sizeof(*ret));
@@ -240,6 +240,9 @@ replica_parse_process(const char *line, struct process_id *ret,
                                "svc status answered '%.100s'", line);
         ret->stopped = strcmp(state, "stopped") == 0;
     }
+    starts = json_integer_value(json_object_get(json, "starts"));
+    if (result == 0 && starts > 0 && starts < UINT32_MAX)
+        ret->starts = (uint32_t)starts;
     if (result == 0 && boot_id != NULL) {
         ret->pid = (int32_t)pid;
         ret->start_ticks = (uint64_t)start_ticks;

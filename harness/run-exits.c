@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unexpected_exit: the guests' init writes each end of a daemon to the serial
+ * console, which survives the daemon, its disk and its network.  An end by
+ * SIGKILL, by SIGTERM or with status 0 is what faults ask for; every other one
+ * (an assertion, a sanitizer, a refusal to start) is the daemon's own.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/base/arena.h"
+#include "harness/base/file.h"
+#include "harness/run-internal.h"
+
+#define RUN_EXITS_NAMED_MAX 8 /* a witness is read by people */
+
+static bool
+run_exit_is_asked_for(const char *how)
+{
+    int number = 0;
+
+    if (sscanf(how, "signal %d", &number) == 1)
+        return number == SIGKILL || number == SIGTERM;
+    return sscanf(how, "exit status %d", &number) == 1 && number == 0;
+}
+
+/* Looks through one console; what is found is added to 'text'. */
+static unsigned
+run_exits_of(const struct run *r, const char *node, char *console,
+             struct buf *text)
+{
+    CLEANUP_FREE char *mark = xasprintf("service %s: pid ", r->system->name);
+    unsigned count = 0;
+    char *save = NULL;
+
+    for (char *line = strtok_r(console, "\r\n", &save); line != NULL;
+         line = strtok_r(NULL, "\r\n", &save)) {
+        const char *what = strstr(line, mark);
+        const char *how = what == NULL ? NULL : strstr(what, "ended, ");
+
+        if (how == NULL || run_exit_is_asked_for(how + strlen("ended, ")))
+            continue;
+        if (count++ < RUN_EXITS_NAMED_MAX)
+            buf_printf(text,
+                       "%s%s: %s (see nodes/%s/console.log and its "
+                       "daemon's log)",
+                       text->len == 0 ? "" : "; ", node, what, node);
+    }
+    return count;
+}
+
+void
+run_judge_exits(struct run *r)
+{
+    const struct cluster *c = &r->site.cluster;
+    struct buf text;
+    unsigned count = 0, consoles = 0;
+
+    buf_init(&text, ERROR_TEXT_MAX * RUN_EXITS_NAMED_MAX);
+    for (unsigned i = 0; i < c->node_count; i++) {
+        struct error err = {0};
+        CLEANUP_FREE char *console = file_read(
+            c->nodes[i].console_path, COLLECT_FILE_BYTES_MAX, NULL, &err);
+
+        if (console == NULL)
+            continue;
+        consoles++;
+        count += run_exits_of(r, c->nodes[i].name, console, &text);
+    }
+    if (count > 0) {
+        json_array_append_new(r->own_checkers,
+                              json_pack("{s:s, s:s, s:i, s:{s:s, s:[]}}",
+                                        "checker", "unexpected_exit", "verdict",
+                                        "invalid", "count", (int)count,
+                                        "witness", "text", buf_text(&text),
+                                        "events"));
+    } else {
+        bool all = consoles == c->node_count;
+
+        json_array_append_new(
+            r->own_checkers,
+            json_pack("{s:s, s:s, s:s, s:i}", "checker", "unexpected_exit",
+                      "verdict", all ? "valid" : "unknown", "reason",
+                      all ? "" : "a console could not be read", "count", 0));
+    }
+    buf_release(&text);
+}
