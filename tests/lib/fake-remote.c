@@ -389,9 +389,10 @@ fake_start(const struct system_node *sn, struct error *err)
         pthread_mutex_unlock(&fake_lock);
         return error_set(err, ERROR_ENVIRONMENT, "fake: it runs");
     }
+    if (f->idle_starts)
+        return fake_end(f, err);
     n->running = true;
     n->stopped = false;
-    n->mute = f->dumb_starts;
     n->pid = ++f->last_pid;
     n->start_ticks = (uint64_t)(f->clock.now_ns / (10 * NS_PER_MS));
     n->starts++;
@@ -439,7 +440,8 @@ fake_process(const struct system_node *sn, struct process_id *ret,
 
     if (fake_begin(f, err) < 0)
         return -1;
-    *ret = (struct process_id){.boot_id = FAKE_BOOT_ID};
+    *ret =
+        (struct process_id){.boot_id = FAKE_BOOT_ID, .starts = n->starts + 1};
     if (n->running && !n->hidden) {
         ret->pid = n->pid;
         ret->start_ticks = n->start_ticks;

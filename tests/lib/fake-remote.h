@@ -69,7 +69,7 @@ struct fake {
     int64_t death_ns;       /* how long a killed process takes to be gone */
     unsigned slow_open;     /* so many connects on open paths are too late */
     unsigned leaks;         /* so many packets pass though a rule drops them */
-    bool dumb_starts;       /* a daemon that is started does not answer */
+    bool idle_starts;       /* a start is reported and starts nothing */
     int64_t timers_fire_ns; /* the guests' timers run out then; 0: never */
     void (*before_harm)(void *ctx); /* the moment before a node is harmed */
     void *ctx;

@@ -347,7 +347,7 @@ test_heal_that_does_not_hold_is_dirty(void)
     struct nemesis_fixture f;
 
     fixture_setup(&f, kills, 3, WINDOW_NS);
-    f.fake->dumb_starts = true;
+    f.fake->idle_starts = true;
     fixture_open(&f);
     nemesis_run(f.nemesis);
     CHECK_INT(f.harm_count, 1);
@@ -355,9 +355,9 @@ test_heal_that_does_not_hold_is_dirty(void)
     CHECK_INT(summary(&f).under_way, 1);
     CHECK_INT(summary(&f).skipped, summary(&f).planned - 1);
     CHECK_INT(fixture_pending(&f), 1);
-    CHECK_INT(f.fake->nodes[0].starts, 1);
+    CHECK_INT(f.fake->nodes[0].starts, 0);
     CHECK_INT(nemesis_heal_all(f.nemesis, 0, &f.err), -1);
-    f.fake->nodes[0].mute = false;
+    f.fake->idle_starts = false;
     CHECK_OK(nemesis_heal_all(f.nemesis, 0, &f.err), &f.err);
     fixture_teardown(&f);
 }

@@ -289,8 +289,9 @@ test_kill_waits_for_the_process_to_end(void)
     teardown(&f);
 }
 
+/* It waits for an answer, then leaves a silent daemon to be judged. */
 static void
-test_kill_is_not_healed_until_the_system_answers(void)
+test_kill_is_healed_when_what_it_started_hangs(void)
 {
     struct fixture f;
     int64_t before;
@@ -300,10 +301,40 @@ test_kill_is_not_healed_until_the_system_answers(void)
     CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
     f.fake->nodes[0].mute = true;
     before = f.fake->clock.now_ns;
-    check_proof(&f, FAULT_HEALED, PROOF_MISMATCH);
-    CHECK(f.fake->clock.now_ns - before >= FAULT_HEAL_TIMEOUT_NS);
-    f.fake->nodes[0].mute = false;
     check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    CHECK(f.fake->clock.now_ns - before >= FAULT_HEAL_TIMEOUT_NS);
+    CHECK_STR(json_string_value(json_object_get(
+                  json_object_get(f.fault.evidence, "n1"), "restored")),
+              "runs, does not answer");
+    teardown(&f);
+}
+
+static void
+test_kill_is_healed_when_what_it_started_ends(void)
+{
+    struct fixture f;
+
+    setup(&f, "kill", "{}", 1);
+    inject(&f);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    f.fake->nodes[0].running = false;
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    CHECK_STR(json_string_value(json_object_get(
+                  json_object_get(f.fault.evidence, "n1"), "restored")),
+              "was started, ended by itself");
+    teardown(&f);
+}
+
+static void
+test_kill_is_not_healed_by_a_start_that_starts_nothing(void)
+{
+    struct fixture f;
+
+    setup(&f, "kill", "{}", 1);
+    inject(&f);
+    f.fake->idle_starts = true;
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    check_proof(&f, FAULT_HEALED, PROOF_MISMATCH);
     teardown(&f);
 }
 
@@ -690,7 +721,9 @@ main(void)
     RUN(test_kill_sees_a_daemon_restarted_behind_its_back);
     RUN(test_kill_tells_a_reused_pid_by_its_start);
     RUN(test_kill_waits_for_the_process_to_end);
-    RUN(test_kill_is_not_healed_until_the_system_answers);
+    RUN(test_kill_is_healed_when_what_it_started_hangs);
+    RUN(test_kill_is_healed_when_what_it_started_ends);
+    RUN(test_kill_is_not_healed_by_a_start_that_starts_nothing);
     RUN(test_kill_restarts_once);
     RUN(test_pause_is_seen_to_end_by_itself);
     RUN(test_pause_is_not_healed_by_another_process);
