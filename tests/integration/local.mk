@@ -8,7 +8,7 @@ test_one_request_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_WORKLOADS_LIBS) \
 
 check_PROGRAMS += run-local
 run_local_SOURCES = %D%/run-local.c \
-	tests/lib/link-proxy.h tests/lib/local-cluster.h
+	tests/lib/link-proxy.h tests/lib/local-cluster.h tests/lib/ports.h
 run_local_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_WORKLOADS_LIBS) \
 	$(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_ANALYZER_LIBS) $(ORDEAL_REMOTE_LIBS) \
 	$(ORDEAL_BASE_LIBS)
@@ -18,6 +18,7 @@ EXTRA_DIST += %D%/test-local-runs.sh
 check_PROGRAMS += test-replica-cluster
 TESTS += test-replica-cluster
 test_replica_cluster_SOURCES = %D%/test-replica-cluster.c \
+	tests/lib/ports.h \
 	tests/lib/replica-cluster.c tests/lib/replica-cluster.h \
 	tests/lib/link-proxy.h
 test_replica_cluster_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

@@ -25,6 +25,7 @@ start() {
 as_expected() {
     [ "$(cat "$work/$1.status")" = 0 ] && return 0
     cat "$work/$1.txt"
+    tail -n 3 "$work"/run-local-*/*.log
     return 1
 }
 

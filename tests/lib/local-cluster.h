@@ -19,8 +19,9 @@
 #include "harness/base/file.h"
 #include "systems/replica/replica.h"
 #include "tests/lib/link-proxy.h"
+#include "tests/lib/ports.h"
 
-#define LOCAL_READY_NS (15 * NS_PER_S)
+#define LOCAL_READY_NS (30 * NS_PER_S)
 
 struct local_cluster {
     char dir[128];
@@ -31,25 +32,6 @@ struct local_cluster {
     pid_t pids[LINK_NODES_MAX];
     bool started_once[LINK_NODES_MAX];
 };
-
-/* A free port that stays free of outgoing connections: below 32768. */
-static uint16_t
-local_port(struct rng *rng)
-{
-    for (int i = 0; i < 1000; i++) {
-        uint16_t port = (uint16_t)(20000 + rng_below(rng, 12000));
-        struct sockaddr_in address = {.sin_family = AF_INET,
-                                      .sin_port = htons(port)};
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), bound;
-
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        bound = bind(fd, (struct sockaddr *)&address, sizeof(address));
-        close(fd);
-        if (bound == 0)
-            return port;
-    }
-    return 0;
-}
 
 /* In the child: only calls that are safe after a fork of many threads. */
 static void
@@ -191,7 +173,7 @@ local_cluster_start(struct local_cluster *l, const char *binary,
                     const char *bug, const char *dir, unsigned node_count,
                     struct error *err)
 {
-    struct rng rng;
+    unsigned port;
 
     memset(l, 0, sizeof(*l));
     if (access(binary, X_OK) < 0)
@@ -201,7 +183,9 @@ local_cluster_start(struct local_cluster *l, const char *binary,
     l->binary = binary;
     l->bug = bug;
     snprintf(l->dir, sizeof(l->dir), "%s", dir);
-    rng_init(&rng, rng_fresh_seed());
+    port = ports_block(2 * node_count);
+    if (port == 0)
+        return error_set(err, ERROR_ENVIRONMENT, "no free ports");
     l->cluster.node_count = node_count;
     for (unsigned i = 0; i < node_count; i++) {
         struct node *n = &l->cluster.nodes[i];
@@ -209,8 +193,8 @@ local_cluster_start(struct local_cluster *l, const char *binary,
         snprintf(n->name, NODE_NAME_MAX, "n%u", i + 1);
         n->index = i;
         n->door_count = 1;
-        n->doors[0] = (struct door){REPLICA_CLIENT_PORT, local_port(&rng)};
-        l->peer_ports[i] = local_port(&rng);
+        n->doors[0] = (struct door){REPLICA_CLIENT_PORT, (uint16_t)port++};
+        l->peer_ports[i] = (uint16_t)port++;
     }
     link_proxy_start(&l->links, node_count, l->peer_ports);
     for (unsigned i = 0; i < node_count; i++)

@@ -27,6 +27,7 @@
 #include "harness/base/arena.h"
 #include "harness/base/file.h"
 #include "tests/lib/link-proxy.h"
+#include "tests/lib/ports.h"
 #include "tests/lib/replica-cluster.h"
 
 #define RESPONSE_BYTES_MAX (256u << 10)
@@ -46,33 +47,6 @@ cluster_sleep_ms(int ms)
     poll(NULL, 0, ms);
 }
 
-static bool
-port_is_free(unsigned port)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons((uint16_t)port),
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int one = 1;
-
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    return bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
-}
-
-static unsigned
-free_ports(unsigned count)
-{
-    unsigned base = 20000 + (unsigned)getpid() * 7 % 11000, i = 0;
-
-    while (i < count) {
-        for (i = 0; i < count && port_is_free(base + i); i++)
-            continue;
-        if (i < count)
-            base = base + i + 1 > 31000 ? 20000 : base + i + 1;
-    }
-    return base;
-}
-
 void
 cluster_init(struct replica_cluster *c, const char *const *arguments)
 {
@@ -82,7 +56,7 @@ cluster_init(struct replica_cluster *c, const char *const *arguments)
     snprintf(c->dir, sizeof(c->dir), "replica-cluster.XXXXXX");
     if (mkdtemp(c->dir) == NULL)
         abort();
-    c->base_port = free_ports(2 * CLUSTER_NODES);
+    c->base_port = ports_block(2 * CLUSTER_NODES);
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         real[i] = (uint16_t)(c->base_port + CLUSTER_NODES + i);
     c->links = xcalloc(1, sizeof(*c->links));
