@@ -459,7 +459,7 @@ run_print(const struct run *r, const struct run_report *report)
         const struct report_evidence *e = &report->evidence[i];
 
         buf_printf(&out,
-                   "        %-18s %8" PRId64 "  (at least %" PRId64 ")%s\n",
+                   "        %-20s %8" PRId64 "  (at least %" PRId64 ")%s\n",
                    e->name, e->value, e->minimum, e->ok ? "" : "  TOO FEW");
     }
     if (r->window_ns < r->scenario->window_ns)
