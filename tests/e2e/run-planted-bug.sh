@@ -6,10 +6,22 @@
 . "${ORDEAL_SRCDIR:?}/tests/lib/tap.sh"
 need_vm
 
-"$ORDEAL_SRCDIR/tests/e2e/bug-matrix" --seeds 1 --window 40s \
-    --bugs 'stale-read double-allocation' --output "$work/runs" >"$work/table" 2>&1
-sed 's/^/# /' "$work/table"
+# caught BUG: by one of at most three runs; a false alarm in any is a failure.
+# One run may miss a bug that shows only at certain moments (scenarios/bugs.yaml
+# promises 9 of 10 seeds, with the whole window).
+caught() {
+    for _ in 1 2 3; do
+        "$ORDEAL_SRCDIR/tests/e2e/bug-matrix" --seeds 1 --window 40s \
+            --bugs "$1" --output "$work/runs" >"$work/table" 2>&1
+        sed 's/^/# /' "$work/table" >&3
+        grep -q "^$1 .* caught" "$work/table" && return 0
+        grep -q 'MISSED$' "$work/table" || break
+    done
+    cat "$work/table"
+    return 1
+}
+
 for bug in stale-read double-allocation; do
-    check "$bug is caught" grep -q "^$bug .* caught" "$work/table"
-done
+    check "$bug is caught" caught $bug
+done 3>&1
 done_testing

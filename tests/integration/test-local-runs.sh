@@ -29,6 +29,16 @@ as_expected() {
     return 1
 }
 
+# caught BUG: one short run may miss a bug that shows only at certain moments;
+# then a longer one, alone, must not.
+caught() {
+    as_expected "$1" && return 0
+    window=40
+    start "$1" --seed 4 --bug "$1"
+    wait
+    as_expected "$1"
+}
+
 for harm in none kill isolate pause; do
     start "$harm" --seed 1 --harm "$harm"
 done
@@ -49,6 +59,6 @@ for harm in none kill isolate pause; do
 done
 for bug in stale-read double-allocation forget-operations early-expiry \
     ack-before-commit ignore-epoch; do
-    check "the bug '$bug' is caught" as_expected "$bug"
+    check "the bug '$bug' is caught" caught "$bug"
 done
 done_testing
