@@ -13,7 +13,8 @@ list_files() {
     if git rev-parse --git-dir >/dev/null 2>&1; then
         git ls-files -co --exclude-standard
     else
-        find . -type f -not -path './build/*' | sed 's,^\./,,'
+        find . -type f -not -path './build/*' -not -path './.git/*' \
+            -not -path './runs/*' | sed 's,^\./,,'
     fi | grep -vE '(^|/)(Makefile\.in|aclocal\.m4|configure|config\.h\.in)~?$|^build-aux/|^autom4te' |
         while read -r f; do [ -f "$f" ] && printf '%s\n' "$f"; done
 }

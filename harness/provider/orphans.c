@@ -25,6 +25,7 @@
 #include "harness/base/file.h"
 #include "harness/provider/orphans.h"
 
+#define ORPHANS_LOOK_AGAIN_NS (10 * NS_PER_MS)
 #define ORPHAN_WORDS_BYTES_MAX (256 << 10)
 #define ORPHAN_COUNT_MAX 64
 
@@ -140,15 +141,14 @@ orphan_wait(const struct orphan *o, int64_t deadline_ns)
     }
 }
 
-int
-orphans_end(enum orphans_by by, const char *dir, int64_t deadline_ns,
-            struct error *err)
+/* Kills and waits for those found now; their number, or -1 and *ret_stuck. */
+static int
+orphans_end_found(enum orphans_by by, const char *dir, int64_t deadline_ns,
+                  int *ret_stuck)
 {
     struct orphan orphans[ORPHAN_COUNT_MAX];
-    int count, stuck = 0;
+    int count = orphans_find(by, dir, orphans), stuck = 0;
 
-    assert(dir[0] == '/' && strlen(dir) > 1);
-    count = orphans_find(by, dir, orphans);
     for (int i = 0; i < count; i++)
         syscall(SYS_pidfd_send_signal, orphans[i].pidfd, SIGKILL, NULL, 0);
     for (int i = 0; i < count; i++) {
@@ -156,10 +156,38 @@ orphans_end(enum orphans_by by, const char *dir, int64_t deadline_ns,
             stuck = orphans[i].pid;
         close(orphans[i].pidfd);
     }
-    if (stuck != 0)
-        return error_set(err, ERROR_ENVIRONMENT, "process %d does not end",
-                         stuck);
-    return count;
+    if (stuck == 0)
+        return count;
+    *ret_stuck = stuck;
+    return -1;
+}
+
+/*
+ * A process may fork between the look and the kill, and one in the middle of
+ * an exec shows no environment: it is over when two looks find nothing.
+ */
+int
+orphans_end(enum orphans_by by, const char *dir, int64_t deadline_ns,
+            struct error *err)
+{
+    struct clock *clock = clock_monotonic();
+    int total = 0, quiet_looks = 0, stuck = 0;
+
+    assert(dir[0] == '/' && strlen(dir) > 1);
+    while (quiet_looks < 2) {
+        int count = orphans_end_found(by, dir, deadline_ns, &stuck);
+
+        if (count < 0)
+            return error_set(err, ERROR_ENVIRONMENT, "process %d does not end",
+                             stuck);
+        if (count > 0 && clock_now_ns(clock) >= deadline_ns)
+            return error_set(err, ERROR_ENVIRONMENT,
+                             "processes of '%s' go on making others", dir);
+        quiet_looks = count == 0 ? quiet_looks + 1 : 0;
+        total += count;
+        clock_sleep_ns(clock, ORPHANS_LOOK_AGAIN_NS);
+    }
+    return total;
 }
 
 int
