@@ -65,6 +65,8 @@ run_find_parts(struct run *r, struct error *err)
     if (r->workload_ops == NULL)
         return error_set(err, ERROR_CONFIG, "%s: no workload '%s'", s->path,
                          s->workload);
+    if (r->system->check_params(s->system_params, err) < 0)
+        return error_wrap(err, "%s", s->path);
     r->workload = r->workload_ops->new_(s->workload_params, r->seed,
                                         (unsigned)s->client_count, err);
     if (r->workload == NULL)

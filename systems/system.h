@@ -62,6 +62,8 @@ struct system_ops {
     unsigned door_count;
     /* The system's own port between nodes, for probes of the network. */
     uint16_t peer_port;
+    /* The scenario's parameters, before anything exists.  CONFIG errors. */
+    int (*check_params)(const json_t *params, struct error *err);
     int (*install)(const struct system_node *n, const struct system_options *o,
                    struct error *err);
     int (*start)(const struct system_node *n, struct error *err);

@@ -73,6 +73,15 @@ replica_append_params(struct buf *out, const json_t *params, struct error *err)
 }
 
 static int
+replica_check_params(const json_t *params, struct error *err)
+{
+    CLEANUP(buf_release) struct buf ignored;
+
+    buf_init(&ignored, REPLICA_ARGUMENTS_BYTES_MAX);
+    return replica_append_params(&ignored, params, err);
+}
+
+static int
 replica_arguments(const struct system_node *n, const struct system_options *o,
                   struct buf *out, struct error *err)
 {
@@ -428,6 +437,7 @@ const struct system_ops system_replica_ops = {
     .door_ports = replica_door_ports,
     .door_count = ARRAY_LEN(replica_door_ports),
     .peer_port = REPLICA_PEER_PORT,
+    .check_params = replica_check_params,
     .install = replica_install,
     .start = replica_start,
     .stop = replica_stop,

@@ -36,6 +36,8 @@ check 'too many nodes' says 64 'nodes' \
     "$ordeal" run reservation_contention-control --nodes 99
 printf 'id: x\nworkload: reservation_contention\nwindwo: 3s\n' >"$work/bad.yaml"
 check 'unknown scenario key' says 64 "'windwo'" "$ordeal" run "$work/bad.yaml"
+printf 'id: x\nworkload: reservation_contention\nsystem: {name: replica, colour: red}\n' >"$work/bad.yaml"
+check 'unknown system key' says 64 "colour" "$ordeal" run "$work/bad.yaml"
 printf 'id: x\nworkload: {name: reservation_contention, colour: red}\n' >"$work/bad.yaml"
 check 'unknown workload key' says 64 "colour" "$ordeal" run "$work/bad.yaml"
 printf 'id: x\nworkload: reservation_contention\nnemesis:\n  faults:\n    - fault: meteor\n      target: one\n' >"$work/bad.yaml"
