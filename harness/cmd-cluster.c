@@ -313,7 +313,7 @@ down_main(const struct command *self, int argc, char **argv)
             return command_failed(self, &err);
         }
     }
-    if (path_exists(dir) && provider_find("libvirt")->recover(dir, &err) < 0)
+    if (provider_recover(dir, &err) < 0)
         return command_failed(self, &err);
     printf("down\n");
     return 0;

@@ -196,22 +196,6 @@ recover_bundles(const char *output)
     return count;
 }
 
-/* Ends what is left in one runtime directory. */
-static int
-recover_runtime_dir(const char *dir, struct error *err)
-{
-    struct cluster_file file = {0};
-    const struct provider_ops *ops = NULL;
-    struct error load_err = {0};
-
-    if (cluster_load(dir, &file, &load_err) == 0)
-        ops = provider_find(file.provider);
-    cluster_release(&file.cluster);
-    if (ops == NULL)
-        ops = provider_find("libvirt");
-    return ops->recover(dir, err);
-}
-
 int
 run_recover(const char *output, unsigned *ret_count, struct error *err)
 {
@@ -229,7 +213,7 @@ run_recover(const char *output, unsigned *ret_count, struct error *err)
         if (runtime_dir_owner(dirs[i], &pid))
             continue;
         log_info("recover", "%s: ending what is left", dirs[i]);
-        if (recover_runtime_dir(dirs[i], &one) < 0) {
+        if (provider_recover(dirs[i], &one) < 0) {
             log_error("recover", "%s", one.text);
             *err = one;
             result = -1;

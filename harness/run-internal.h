@@ -16,7 +16,8 @@
 #include "nemesis/schedule.h"
 #include "workloads/workload.h"
 
-#define RUN_NOTES_MAX 64
+/* One question to a node that answers in milliseconds. */
+#define RUN_ASK_TIMEOUT_NS (2 * NS_PER_S)
 
 struct run {
     const struct run_options *options;

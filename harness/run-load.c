@@ -16,7 +16,6 @@
 #define RUN_POLL_NS (100 * NS_PER_MS)
 /* How long after proven heals the system may take to serve again. */
 #define RUN_AVAILABLE_TIMEOUT_NS (45 * NS_PER_S)
-#define RUN_ASK_TIMEOUT_NS (2 * NS_PER_S)
 #define RUN_HEAL_TIMEOUT_NS (60 * NS_PER_S)
 #define RUN_SWEEP_TIMEOUT_NS (60 * NS_PER_S)
 #define RUN_RESOLVE_TIMEOUT_NS (60 * NS_PER_S)

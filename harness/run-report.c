@@ -22,7 +22,6 @@
 
 #define RUN_ANALYSE_DEADLINE_NS (240 * NS_PER_S)
 #define RUN_REASONS_MAX 64
-#define RUN_ASK_TIMEOUT_NS (2 * NS_PER_S)
 #define RUN_OPTION_WORDS_MAX 16
 
 static bool
