@@ -17,16 +17,11 @@
 #include <stdatomic.h>
 
 #include "analyzer/facts.h"
+#include "analyzer/verdict.h"
 #include "harness/base/buf.h"
-
-enum verdict { VERDICT_VALID, VERDICT_UNKNOWN, VERDICT_INVALID };
-
-const char *verdict_name(enum verdict v); /* "valid", "unknown", "invalid" */
-enum verdict verdict_worst(enum verdict a, enum verdict b);
 
 #define WITNESS_EVENTS_MAX 16
 #define WITNESS_TEXT_MAX 4096
-#define REASON_TEXT_MAX 512
 
 /* What a checker came to. */
 struct finding {

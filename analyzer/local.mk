@@ -3,6 +3,8 @@ noinst_LIBRARIES += libordeal-analyzer.a
 libordeal_analyzer_a_SOURCES = \
 	%D%/allocator.c %D%/allocator.h \
 	%D%/analyzer.h \
+	%D%/calls.h \
+	%D%/check.h \
 	%D%/checker.c %D%/checker.h \
 	%D%/cli.c \
 	%D%/decode.c \
@@ -29,7 +31,12 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/stale-read.c \
 	%D%/table.c %D%/table.h \
 	%D%/unresolved-ambiguity.c \
+	%D%/verdict.h \
 	%D%/view.c
 libordeal_analyzer_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 ORDEAL_ANALYZER_LIBS = libordeal-analyzer.a $(ORDEAL_BASE_LIBS)
 EXTRA_DIST += docs/CHECKERS.md
+include analyzer/formats/local.mk
+include analyzer/models/local.mk
+include analyzer/engines/local.mk
+include analyzer/explain/local.mk

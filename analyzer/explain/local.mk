@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+libordeal_analyzer_a_SOURCES += \
+	%D%/explain.h

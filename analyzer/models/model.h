@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Models: what a correct data type may answer.  One model is one small file of
+ * pure functions that exports one const struct model_ops; registry.c lists
+ * them.  docs/MODELS.md shows how to add one.
+ *
+ * A sequential model is decode + init + step; every engine can then search it.
+ * A model may bring exact engines of its own (engines/engine.h), which are
+ * asked first; one without step (transactions, sets with lag) has only those.
+ *
+ * Threads: pure functions over immutable calls.
+ */
+#ifndef ORDEAL_ANALYZER_MODELS_MODEL_H
+#define ORDEAL_ANALYZER_MODELS_MODEL_H
+
+#include "analyzer/calls.h"
+
+struct buf;
+struct engine_ops;
+
+/* A state is a string of words; equal states have equal words. */
+#define MODEL_STATE_WORDS_MAX 65536
+struct model_state {
+    uint32_t count, cap;
+    uint32_t *words;
+};
+
+void model_state_release(struct model_state *s);
+void model_state_resize(struct model_state *s,
+                        uint32_t count); /* new words are zero */
+void model_state_copy(struct model_state *to, const struct model_state *from);
+
+/* One call as decoded from its records, before it has a place in the columns.
+ */
+struct call {
+    uint8_t function;
+    uint32_t key, a, b, result;
+    uint32_t list; /* made with calls_list, or 0 */
+};
+
+/* What a completion makes of a call. */
+enum decoded {
+    DECODED_CALL,  /* it happened, with this result */
+    DECODED_OPEN,  /* it may have happened (result is ABSENT) */
+    DECODED_DROP,  /* it tells nothing: left out */
+    DECODED_ERROR, /* no such contents; 'err' says what */
+};
+
+struct model_ops {
+    const char *name, *description; /* one line */
+    const char *const *aliases;     /* NULL-terminated, or NULL */
+    const char *const *functions;   /* names by number, NULL-terminated */
+
+    /*
+     * From records to a call.  'end' is the completion (RECORD_OK, RECORD_FAIL
+     * or RECORD_INFO), or NULL: none came.  Interns values in 'c'; fills *ret,
+     * which comes with key, a, b, result ABSENT and list 0.
+     */
+    enum decoded (*decode)(struct calls *c, const struct record *invoke,
+                           const struct record *end, struct call *ret,
+                           struct error *err);
+
+    /* Text of --initial to a value number; NULL: the model takes none. */
+    int (*initial)(struct calls *c, const char *text, uint32_t *ret,
+                   struct error *err);
+
+    /* The first state of the calls with this key.  'out' comes empty. */
+    void (*init)(const struct calls *c, uint32_t key, struct model_state *out);
+
+    /*
+     * Whether the call may happen in 'in' with its result (any result if it is
+     * open: VALUE_ABSENT), and the state after it.  'out' may hold anything
+     * before.  Deterministic: one state follows.  NULL: no sequential model.
+     */
+    bool (*step)(const struct calls *c, uint32_t call,
+                 const struct model_state *in, struct model_state *out);
+
+    /* Never changes the state, whatever it is; NULL: none is known to. */
+    bool (*pure)(const struct calls *c, uint32_t call);
+
+    /*
+     * The keys a call works on when that may be several; at most 'cap', the
+     * number of all is returned.  Calls that share no key, directly or through
+     * others, are judged apart.  NULL: the key column alone.  With several keys
+     * init is given VALUE_ABSENT, and states must grow only with what the calls
+     * touch.
+     */
+    uint32_t (*touches)(const struct calls *c, uint32_t call, uint32_t *ret,
+                        uint32_t cap);
+
+    /* "cas 1 -> 2: ok"; "write 3 (unknown)".  Appends. */
+    void (*describe)(const struct calls *c, uint32_t call, struct buf *out);
+    /* "the register holds 3".  Appends.  NULL: words are printed. */
+    void (*describe_state)(const struct calls *c, const struct model_state *s,
+                           struct buf *out);
+
+    /* Asked in this order before the general engines; NULL-terminated. */
+    const struct engine_ops *const *exact;
+};
+
+extern const struct model_ops *const model_registry[]; /* NULL-terminated */
+const struct model_ops *model_find(const char *name);  /* NULL: none */
+
+/* The model's own words, or the function and its numbers. */
+void model_describe(const struct calls *c, uint32_t call, struct buf *out);
+
+/* The number of a function in model->functions; -1: none. */
+int model_function(const struct model_ops *m, const char *name);
+
+#endif
