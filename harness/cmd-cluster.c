@@ -140,6 +140,12 @@ up_signal(int signo)
     up_stopped = 1;
 }
 
+static bool
+up_given_up(void)
+{
+    return up_stopped != 0;
+}
+
 static int
 up_make(struct site *site, const struct up_options *o, struct error *err)
 {
@@ -156,6 +162,7 @@ up_make(struct site *site, const struct up_options *o, struct error *err)
         .memory_mib = 192,
         .vcpus = 1,
         .data_disk_mib = 256,
+        .given_up = up_given_up,
     };
     struct system_options system_options = {
         .bug = o->bug, .binary = binary, .seed = rng_fresh_seed()};
@@ -169,7 +176,7 @@ up_make(struct site *site, const struct up_options *o, struct error *err)
                      site->remotes, err) < 0)
         return -1;
     return deploy_wait_ready(&site->cluster, site_options.system, site->clock,
-                             UP_READY_TIMEOUT_NS, &primary, err);
+                             UP_READY_TIMEOUT_NS, up_given_up, &primary, err);
 }
 
 /* The holder: makes the cluster, tells the parent, waits for its end. */

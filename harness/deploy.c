@@ -127,6 +127,8 @@ deploy_primary(const struct cluster *cluster, const struct system_ops *system,
 struct deploy_wait {
     const struct cluster *cluster;
     const struct system_ops *system;
+    bool (*given_up)(void);
+    bool stopped;
     unsigned primary;
     char missing[256]; /* what the last look found wanting */
 };
@@ -138,6 +140,9 @@ deploy_is_ready(void *ctx)
     uint64_t term = 0;
     unsigned primaries = 0;
 
+    w->stopped = w->given_up != NULL && w->given_up();
+    if (w->stopped)
+        return true;
     for (unsigned i = 0; i < w->cluster->node_count; i++) {
         struct system_status status = {0};
         struct error err = {0};
@@ -171,15 +176,19 @@ deploy_is_ready(void *ctx)
 int
 deploy_wait_ready(const struct cluster *cluster,
                   const struct system_ops *system, struct clock *clock,
-                  int64_t timeout_ns, unsigned *ret_primary, struct error *err)
+                  int64_t timeout_ns, bool (*given_up)(void),
+                  unsigned *ret_primary, struct error *err)
 {
-    struct deploy_wait wait = {.cluster = cluster, .system = system};
+    struct deploy_wait wait = {
+        .cluster = cluster, .system = system, .given_up = given_up};
 
     if (!clock_poll(clock, clock_now_ns(clock) + timeout_ns, DEPLOY_POLL_NS,
                     deploy_is_ready, &wait))
         return error_set(err, ERROR_ENVIRONMENT,
                          "%s does not serve after %lld s: %s", system->name,
                          (long long)(timeout_ns / NS_PER_S), wait.missing);
+    if (wait.stopped)
+        return error_set(err, ERROR_ENVIRONMENT, "given up");
     *ret_primary = wait.primary;
     return 0;
 }

@@ -17,12 +17,13 @@ int deploy_start(const struct cluster *cluster, const struct system_ops *system,
 
 /*
  * Waits until one node is primary and all others are its backups in the same
- * term.  *ret_primary is the node's index.
+ * term.  *ret_primary is the node's index.  'given_up' (NULL: never) is asked
+ * between looks: true ends the wait with an error.
  */
 int deploy_wait_ready(const struct cluster *cluster,
                       const struct system_ops *system, struct clock *clock,
-                      int64_t timeout_ns, unsigned *ret_primary,
-                      struct error *err);
+                      int64_t timeout_ns, bool (*given_up)(void),
+                      unsigned *ret_primary, struct error *err);
 
 /* system->collect on every node into DIR/NODE/; failures become notes. */
 void deploy_collect(const struct cluster *cluster,

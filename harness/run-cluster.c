@@ -194,6 +194,13 @@ run_phase_plan(struct run *r, struct error *err)
     return 0;
 }
 
+/* A signal before the load ends the wait for machines and the system. */
+static bool
+run_given_up(void)
+{
+    return run_signals() > 0;
+}
+
 int
 run_phase_provision(struct run *r, struct error *err)
 {
@@ -208,6 +215,7 @@ run_phase_provision(struct run *r, struct error *err)
         .memory_mib = (unsigned)s->memory_mib,
         .vcpus = (unsigned)s->vcpus,
         .data_disk_mib = (unsigned)s->data_disk_mib,
+        .given_up = run_given_up,
     };
 
     if (site_open(&r->site, &options, r->clock, err) < 0)
@@ -226,7 +234,8 @@ run_phase_deploy(struct run *r, struct error *err)
     if (deploy_start(&r->site.cluster, r->system, &r->system_options,
                      r->site.remotes, err) < 0 ||
         deploy_wait_ready(&r->site.cluster, r->system, r->clock,
-                          RUN_READY_TIMEOUT_NS, &primary, err) < 0)
+                          RUN_READY_TIMEOUT_NS, run_given_up, &primary,
+                          err) < 0)
         return -1;
     log_info("run", "%s serves; %s is primary", r->system->name,
              r->site.cluster.nodes[primary].name);

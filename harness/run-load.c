@@ -125,7 +125,7 @@ run_judge_availability(struct run *r)
     json_t *result;
     bool whole =
         deploy_wait_ready(&r->site.cluster, r->system, r->clock,
-                          RUN_AVAILABLE_TIMEOUT_NS, &primary, &err) == 0;
+                          RUN_AVAILABLE_TIMEOUT_NS, NULL, &primary, &err) == 0;
 
     /* A cluster that lacks a node still answers the sweeps. */
     r->serves = whole || deploy_primary(&r->site.cluster, r->system,

@@ -124,7 +124,10 @@ run_one_phase(struct run *r, const struct run_phase *phase)
         json_pack("{s:s, s:I, s:I, s:b}", "name", phase->name, "started_ns",
                   (json_int_t)(started - r->started_ns), "duration_ns",
                   (json_int_t)(clock_now_ns(r->clock) - started), "ok", ok));
-    if (!ok)
+    if (!ok && run_signals() > 0 && r->load == NULL && err.kind != ERROR_BUG)
+        run_mark(r, STATUS_INSUFFICIENT, "interrupted by a signal: %s: %s",
+                 phase->name, err.text);
+    else if (!ok)
         run_mark(r, err.kind == ERROR_BUG ? STATUS_INTERNAL : phase->on_failure,
                  "%s: %s", phase->name, err.text);
     return ok;

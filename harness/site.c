@@ -35,6 +35,7 @@ site_open(struct site *s, const struct site_options *o, struct clock *clock,
         .data_disk_mib = o->data_disk_mib,
         .door_ports = o->system->door_ports,
         .door_count = o->system->door_count,
+        .given_up = o->given_up,
     };
 
     s->clock = clock;

@@ -40,7 +40,7 @@
 #include "nemesis/fabric/switch.h"
 
 #define LIBVIRT_BOOT_TIMEOUT_NS (120 * NS_PER_S)
-#define LIBVIRT_BOOT_SLICE_NS (3 * NS_PER_S)
+#define LIBVIRT_BOOT_SLICE_NS (2 * NS_PER_S)
 #define LIBVIRT_END_TIMEOUT_NS (15 * NS_PER_S)
 #define LIBVIRT_CONSOLE_TAIL 160
 #define LIBVIRT_CONSOLE_BYTES_MAX (16 << 20)
@@ -272,7 +272,7 @@ libvirt_console_tail(const struct node *node, char *ret, size_t size)
 
 static int
 libvirt_wait_ssh(struct libvirt *l, unsigned index, struct clock *clock,
-                 int64_t deadline_ns, struct error *err)
+                 bool (*given_up)(void), int64_t deadline_ns, struct error *err)
 {
     const struct node *node = &l->cluster.nodes[index];
     char tail[LIBVIRT_CONSOLE_TAIL];
@@ -289,6 +289,10 @@ libvirt_wait_ssh(struct libvirt *l, unsigned index, struct clock *clock,
         if (rc == 0 || last.kind != ERROR_TRANSIENT ||
             clock_now_ns(clock) >= deadline_ns)
             break;
+        if (given_up != NULL && given_up()) {
+            error_set(&last, ERROR_ENVIRONMENT, "given up");
+            break;
+        }
         if (virDomainIsActive(l->nodes[index].domain) != 1) {
             error_set(&last, ERROR_ENVIRONMENT, "the virtual machine ended");
             break;
@@ -306,6 +310,7 @@ libvirt_wait_ssh(struct libvirt *l, unsigned index, struct clock *clock,
 struct libvirt_boot {
     struct libvirt *l;
     struct clock *clock;
+    bool (*given_up)(void);
     unsigned index;
     pthread_t thread;
     int rc;
@@ -322,7 +327,7 @@ libvirt_boot_main(void *arg)
     b->rc = libvirt_start_domain(b->l, b->index, &b->err);
     running = clock_now_ns(b->clock);
     if (b->rc == 0)
-        b->rc = libvirt_wait_ssh(b->l, b->index, b->clock,
+        b->rc = libvirt_wait_ssh(b->l, b->index, b->clock, b->given_up,
                                  start + LIBVIRT_BOOT_TIMEOUT_NS, &b->err);
     ready = clock_now_ns(b->clock);
     if (b->rc == 0)
@@ -336,7 +341,8 @@ libvirt_boot_main(void *arg)
 }
 
 static int
-libvirt_boot_all(struct libvirt *l, struct clock *clock, struct error *err)
+libvirt_boot_all(struct libvirt *l, struct clock *clock, bool (*given_up)(void),
+                 struct error *err)
 {
     struct libvirt_boot boots[NODE_COUNT_MAX] = {0};
     unsigned count = l->cluster.node_count, started = 0;
@@ -346,7 +352,8 @@ libvirt_boot_all(struct libvirt *l, struct clock *clock, struct error *err)
         struct libvirt_boot *b = &boots[started];
         int code;
 
-        *b = (struct libvirt_boot){.l = l, .clock = clock, .index = started};
+        *b = (struct libvirt_boot){
+            .l = l, .clock = clock, .given_up = given_up, .index = started};
         code = pthread_create(&b->thread, NULL, libvirt_boot_main, b);
         if (code != 0) {
             rc = error_errno(err, ERROR_ENVIRONMENT, code, "thread");
@@ -463,7 +470,7 @@ libvirt_create(struct provider *p, const struct cluster_spec *spec,
     snprintf(l->cluster.run_id, sizeof(l->cluster.run_id), "%s", spec->run_id);
     l->created = true;
     if (libvirt_prepare(l, spec, err) < 0 ||
-        libvirt_boot_all(l, p->clock, err) < 0) {
+        libvirt_boot_all(l, p->clock, spec->given_up, err) < 0) {
         if (libvirt_destroy(p, &ignored) < 0)
             log_warning("provider", "%s, continuing", ignored.text);
         return -1;

@@ -63,6 +63,9 @@ struct cluster_spec {
     unsigned data_disk_mib;
     const uint16_t *door_ports; /* guest ports that clients need */
     unsigned door_count;
+    /* Asked every few seconds while machines boot: true ends create with an
+     * error.  Any thread.  NULL: it waits to the end. */
+    bool (*given_up)(void);
 };
 
 enum accelerator { ACCELERATOR_TCG, ACCELERATOR_KVM };

@@ -7,13 +7,13 @@
 need_vm
 scenario=reservation_contention-crash-restart
 
-# start: a run in the background; waits until clients are at work.
+# start SECONDS PHASE: a run in the background, that long into its phase.
 start() {
     rm -rf "$work/runs"
     "$ordeal" run "$scenario" --window 300s >"$work/out" 2>"$work/err" &
     run=$!
     for _ in $(seq 240); do
-        grep -q '"phase": *"load"' "$work/runs/current/status.json" 2>/dev/null && break
+        grep -q "\"phase\": *\"$2\"" "$work/runs/current/status.json" 2>/dev/null && break
         kill -0 "$run" 2>/dev/null || break
         sleep 0.5
     done
@@ -25,7 +25,15 @@ driver_of() {
     json "$work/runs/current/status.json" 'j["pid"]'
 }
 
-start 8
+start 1 provision
+kill -TERM "$run"
+wait "$run"
+status=$?
+check 'SIGTERM while machines boot ends the run as insufficient' [ "$status" = 4 ]
+check 'and says why' grep -q 'interrupted by a signal' "$work/err"
+check 'and no booting machine is left' nothing_left
+
+start 8 load
 kill -TERM "$run"
 wait "$run"
 status=$?
@@ -34,7 +42,7 @@ check 'with a sealed bundle' json_is "$work/runs/latest/manifest.json" \
     'j["status"] == "insufficient"'
 check 'and no virtual machine is left' nothing_left
 
-start 10
+start 10 load
 kill -KILL "$(driver_of)"
 wait "$run" 2>/dev/null
 sleep 1
