@@ -102,6 +102,7 @@ static json_t *
 run_history_meta(const struct run *r)
 {
     json_t *nodes = json_array(), *checkers = json_array();
+    json_t *meta, *limits;
     char started[21];
 
     for (unsigned i = 0; i < r->scenario->node_count; i++)
@@ -109,14 +110,21 @@ run_history_meta(const struct run *r)
     for (const char *const *c = r->workload_ops->checkers; *c != NULL; c++)
         json_array_append_new(checkers, json_string(*c));
     clock_format_utc(r->started_wall_ns, started);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:o, s:b}",
-                     "system", r->system->name, "workload",
-                     r->workload_ops->name, "model", r->workload_ops->model,
-                     "positions", r->system->positions_total ? "total" : "none",
-                     "scenario", r->scenario->id, "seed", (json_int_t)r->seed,
-                     "clients", (json_int_t)r->scenario->client_count,
-                     "started_at", started, "nodes", nodes, "checkers",
-                     checkers, "run", true);
+    meta =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:o, s:b}",
+                  "system", r->system->name, "workload", r->workload_ops->name,
+                  "model", r->workload_ops->model, "positions",
+                  r->system->positions_total ? "total" : "none", "scenario",
+                  r->scenario->id, "seed", (json_int_t)r->seed, "clients",
+                  (json_int_t)r->scenario->client_count, "started_at", started,
+                  "nodes", nodes, "checkers", checkers, "run", true);
+    limits = r->system->limits == NULL
+                 ? NULL
+                 : r->system->limits(r->scenario->system_params);
+    if (json_object_size(limits) > 0)
+        json_object_set(meta, "limits", limits);
+    json_decref(limits);
+    return meta;
 }
 
 static int

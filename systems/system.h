@@ -64,6 +64,12 @@ struct system_ops {
     uint16_t peer_port;
     /* The scenario's parameters, before anything exists.  CONFIG errors. */
     int (*check_params)(const json_t *params, struct error *err);
+    /*
+     * The bounds and windows that these parameters give the system, for the
+     * history's meta (docs/CHECKERS.md): new object; only what differs from the
+     * defaults.  NULL: it has none.
+     */
+    json_t *(*limits)(const json_t *params);
     int (*install)(const struct system_node *n, const struct system_options *o,
                    struct error *err);
     int (*start)(const struct system_node *n, struct error *err);

@@ -272,8 +272,8 @@ make_kernel() {
     setup=$(od -A n -t u1 -j 497 -N 1 "$packed" | tr -d ' ')
     offset=$(((setup + 1) * 512 + $(u32_at "$packed" 584)))
     length=$(u32_at "$packed" 588)
-    # The last four bytes are the unpacked size.
-    tail -c "+$((offset + 1))" "$packed" | head -c "$((length - 4))" \
+    # The last four bytes are the unpacked size; tail minds that head ends first.
+    tail -c "+$((offset + 1))" "$packed" 2>/dev/null | head -c "$((length - 4))" \
         >"$work/payload" || true
     if [ "$(u32_at "$work/payload" 0)" = "$((0x184c2102))" ] &&
         lz4 -qdc "$work/payload" >"$out/vmlinuz" &&

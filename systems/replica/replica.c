@@ -17,6 +17,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "harness/base/file.h"
@@ -79,6 +80,46 @@ replica_check_params(const json_t *params, struct error *err)
 
     buf_init(&ignored, REPLICA_ARGUMENTS_BYTES_MAX);
     return replica_append_params(&ignored, params, err);
+}
+
+/* The tables of the replica that the checkers want to know the size of. */
+static const struct {
+    const char *option, *limit;
+} replica_limit_options[] = {
+    {"--max-resources", "resources"},  {"--max-reservations", "reservations"},
+    {"--max-bundle", "bundle"},        {"--max-members", "members"},
+    {"--expiry-bucket", "bucket"},     {"--max-ttl", "ttl_slots"},
+    {"--retry-window", "retry_slots"}, {"--history-window", "history_slots"},
+};
+
+/* "--max-ttl" "64", or "--max-ttl=64"; the last one counts. */
+static json_t *
+replica_limits(const json_t *params)
+{
+    const json_t *words = json_object_get(params, "arguments");
+    json_t *limits = json_object();
+
+    for (size_t i = 0; i < json_array_size(words); i++) {
+        const char *word = json_string_value(json_array_get(words, i));
+        size_t len = word == NULL ? 0 : strcspn(word, "=");
+
+        for (size_t k = 0; k < ARRAY_LEN(replica_limit_options); k++) {
+            const char *option = replica_limit_options[k].option, *value;
+            char *end = NULL;
+            long long n;
+
+            if (len != strlen(option) || strncmp(word, option, len) != 0)
+                continue;
+            value = word[len] == '='
+                        ? word + len + 1
+                        : json_string_value(json_array_get(words, i + 1));
+            n = value == NULL ? 0 : strtoll(value, &end, 10);
+            if (value != NULL && end != value && *end == '\0')
+                json_object_set_new(limits, replica_limit_options[k].limit,
+                                    json_integer(n));
+        }
+    }
+    return limits;
 }
 
 static int
@@ -438,6 +479,7 @@ const struct system_ops system_replica_ops = {
     .door_count = ARRAY_LEN(replica_door_ports),
     .peer_port = REPLICA_PEER_PORT,
     .check_params = replica_check_params,
+    .limits = replica_limits,
     .install = replica_install,
     .start = replica_start,
     .stop = replica_stop,

@@ -229,6 +229,25 @@ test_unknown_parameters_are_refused(void)
 }
 
 static void
+test_limits_follow_the_arguments(void)
+{
+    json_t *params = json_loads("{\"arguments\": [\"--max-ttl\", \"9\", "
+                                "\"--max-resources=7\", \"--pipeline\", \"3\", "
+                                "\"--retry-window\", \"few\"]}",
+                                0, NULL);
+    json_t *want = json_pack("{s:i, s:i}", "ttl_slots", 9, "resources", 7);
+    json_t *got = system_replica_ops.limits(params);
+
+    CHECK(json_equal(got, want));
+    json_decref(got);
+    got = system_replica_ops.limits(NULL);
+    CHECK_INT(json_object_size(got), 0);
+    json_decref(got);
+    json_decref(want);
+    json_decref(params);
+}
+
+static void
 test_process_is_what_svc_says(void)
 {
     struct process_id id;
@@ -316,6 +335,7 @@ main(void)
 {
     RUN(test_only_the_first_start_founds_the_cluster);
     RUN(test_unknown_parameters_are_refused);
+    RUN(test_limits_follow_the_arguments);
     RUN(test_process_is_what_svc_says);
     RUN(test_stop_and_signal);
     RUN(test_status_and_collect_through_the_door);
