@@ -64,6 +64,8 @@ struct calls {
     uint32_t rank_count; /* events */
     uint32_t initial;    /* value number the state begins with, or ABSENT */
     bool strict;         /* meaning of fail: CALLS_STRICT (below) */
+    uint8_t keying;      /* kept by decode: whether values carry keys; 0: none
+                            was seen */
     /* Set when folding itself found a contradiction: differing answers of one
      * operation id.  Two ranks' lines and words; NULL: none. */
     const char *contradiction;
