@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What all models share: states, names, words.  A state grows by doubling and
+ * never shrinks: engines reuse a few of them millions of times.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/models/decode.h"
+#include "harness/base/arena.h"
+#include "harness/base/buf.h"
+
+void
+model_state_release(struct model_state *s)
+{
+    free(s->words);
+    s->words = NULL;
+    s->count = 0;
+    s->cap = 0;
+}
+
+void
+model_state_resize(struct model_state *s, uint32_t count)
+{
+    if (count > s->cap) {
+        uint32_t cap = s->cap < 4 ? 4 : s->cap;
+        while (cap < count) {
+            cap *= 2;
+        }
+        s->words = xrealloc(s->words, (size_t)cap * sizeof(*s->words));
+        s->cap = cap;
+    }
+    if (count > s->count) {
+        memset(s->words + s->count, 0,
+               (size_t)(count - s->count) * sizeof(*s->words));
+    }
+    s->count = count;
+}
+
+void
+model_state_copy(struct model_state *to, const struct model_state *from)
+{
+    assert(to != from);
+    model_state_resize(to, from->count);
+    if (from->count > 0) {
+        memcpy(to->words, from->words,
+               (size_t)from->count * sizeof(*to->words));
+    }
+}
+
+static bool
+model_named(const struct model_ops *m, const char *name)
+{
+    if (strcmp(m->name, name) == 0) {
+        return true;
+    }
+    for (uint32_t i = 0; m->aliases != NULL && m->aliases[i] != NULL; i++) {
+        if (strcmp(m->aliases[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct model_ops *
+model_find(const char *name)
+{
+    for (uint32_t i = 0; model_registry[i] != NULL; i++) {
+        if (model_named(model_registry[i], name)) {
+            return model_registry[i];
+        }
+    }
+    return NULL;
+}
+
+int
+model_function(const struct model_ops *m, const char *name)
+{
+    for (int i = 0; m->functions[i] != NULL; i++) {
+        if (strcmp(m->functions[i], name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+void
+model_describe(const struct calls *c, uint32_t call, struct buf *out)
+{
+    const struct model_ops *m = c->model;
+    char text[64];
+
+    if (m->describe != NULL) {
+        m->describe(c, call, out);
+        return;
+    }
+    buf_puts(out, m->functions[c->function[call]]);
+    const uint32_t numbers[] = {c->key[call], c->a[call], c->b[call]};
+    for (uint32_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (numbers[i] != VALUE_ABSENT) {
+            buf_printf(out, " %s",
+                       value_print(c, numbers[i], text, sizeof(text)));
+        }
+    }
+    model_words_result(c, call, out);
+}
+
+/* ---- decoding ---- */
+
+enum decoded
+model_unknown_function(const struct calls *c, const struct record *r,
+                       struct error *err)
+{
+    error_set(err, ERROR_CONFIG,
+              "line %" PRIu64 ": model '%s' has no function '%.64s'", r->line,
+              c->model->name, r->function);
+    return DECODED_ERROR;
+}
+
+enum decoded
+model_bad_value(const struct calls *c, const struct record *r, const char *what,
+                struct error *err)
+{
+    error_set(err, ERROR_CONFIG,
+              "line %" PRIu64 ": model '%s', function '%.64s': %s", r->line,
+              c->model->name, r->function, what);
+    return DECODED_ERROR;
+}
+
+enum ended
+model_ended(const struct record *end)
+{
+    if (end == NULL || end->type == RECORD_INFO) {
+        return ENDED_OPEN;
+    }
+    return end->type == RECORD_OK ? ENDED_OK : ENDED_FAIL;
+}
+
+enum decoded
+model_keying(struct calls *c, const struct record *r, const struct call *ret,
+             struct error *err)
+{
+    uint8_t keying = ret->key == VALUE_ABSENT ? 1 : 2;
+
+    if (c->keying != 0 && c->keying != keying) {
+        return model_bad_value(
+            c, r, "some values are [key value] and some are not", err);
+    }
+    c->keying = keying;
+    return DECODED_CALL;
+}
+
+bool
+tree_is_nil(const struct tree *t)
+{
+    return t == NULL || t->kind == TREE_NIL;
+}
+
+const struct tree *
+tree_item(const struct tree *t, uint32_t i)
+{
+    return t != NULL && t->kind == TREE_LIST && i < t->count ? &t->items[i]
+                                                             : NULL;
+}
+
+bool
+tree_is_pair(const struct tree *t)
+{
+    return t != NULL && t->kind == TREE_LIST && t->count == 2;
+}
+
+int
+model_initial_value(struct calls *c, const char *text, uint32_t *ret,
+                    struct error *err)
+{
+    size_t len = strlen(text);
+    char *end;
+
+    (void)err;
+    if (strcmp(text, "nil") == 0 || strcmp(text, "null") == 0) {
+        *ret = VALUE_NIL;
+        return 0;
+    }
+    long long n = strtoll(text, &end, 10);
+    if (len > 0 && *end == '\0') {
+        *ret = value_of_int(c, n);
+        return 0;
+    }
+    if (len >= 2 && text[0] == '"' && text[len - 1] == '"') {
+        text++;
+        len -= 2;
+    }
+    *ret = value_of_text(c, text, len);
+    return 0;
+}
+
+/* ---- words ---- */
+
+void
+model_words_value(const struct calls *c, uint32_t number, struct buf *out)
+{
+    char text[256];
+
+    buf_puts(out, value_print(c, number, text, sizeof(text)));
+}
+
+void
+model_words_key(const struct calls *c, uint32_t call, struct buf *out)
+{
+    if (c->key[call] != VALUE_ABSENT) {
+        buf_puts(out, " ");
+        model_words_value(c, c->key[call], out);
+    }
+}
+
+void
+model_words_result(const struct calls *c, uint32_t call, struct buf *out)
+{
+    if (c->complete[call] == CALL_OPEN) {
+        buf_puts(out, " (unknown)");
+    } else if (c->result[call] == VALUE_ABSENT) {
+        buf_puts(out, ": ok");
+    } else {
+        buf_puts(out, ": ");
+        model_words_value(c, c->result[call], out);
+    }
+}
