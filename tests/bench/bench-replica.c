@@ -22,12 +22,14 @@
 
 #define CLIENTS_MAX 32
 #define SAMPLES_MAX (1u << 20)
+#define TICK_MS 100
 
 struct bench_client {
     pthread_t thread;
     unsigned number, port;
     int64_t until_ms;
     uint64_t done, failed;
+    char why[48]; /* code of the first failure */
     uint32_t *samples_us;
 };
 
@@ -38,6 +40,16 @@ now_us(void)
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void
+count_failure(struct bench_client *b, int status, const json_t *json)
+{
+    const char *code = json_string_value(json_object_get(json, "code"));
+
+    if (b->failed++ == 0)
+        snprintf(b->why, sizeof(b->why), "%d %s", status,
+                 code == NULL ? "without a code" : code);
 }
 
 static void
@@ -64,13 +76,13 @@ one_write(struct bench_client *b, struct http_client *h, uint64_t round,
     if (http_client_call(h, "POST", "/v1/command", body, 5000, &status, &json) <
             0 ||
         status != 200) {
-        b->failed++;
+        count_failure(b, status, json);
         lease[0] = '\0';
     } else {
         const char *text = json_string_value(json_object_get(json, "lease"));
 
         if (text == NULL)
-            b->failed++;
+            count_failure(b, status, json);
         snprintf(lease, 33, "%s", text == NULL || lease[0] != '\0' ? "" : text);
         if (b->done < SAMPLES_MAX)
             b->samples_us[b->done] = (uint32_t)(now_us() - began);
@@ -86,7 +98,10 @@ client_run(void *arg)
     struct http_client h = {-1, b->port};
     char lease[33] = "";
 
-    for (uint64_t round = now_us(); cluster_now_ms() < b->until_ms; round++)
+    /* What is held at the end is given back, or the next measurement finds the
+     * resource busy. */
+    for (uint64_t round = now_us();
+         cluster_now_ms() < b->until_ms || lease[0] != '\0'; round++)
         one_write(b, &h, round, lease);
     http_client_close(&h);
     return NULL;
@@ -116,7 +131,7 @@ ticker_run(void *arg)
         if (http_client_call(&h, "POST", "/v1/tick", body, 5000, &status,
                              &json) == 0)
             json_decref(json);
-        cluster_sleep_ms(100);
+        cluster_sleep_ms(TICK_MS);
     }
     http_client_close(&h);
     return NULL;
@@ -138,6 +153,7 @@ measure(struct replica_cluster *c, unsigned count, int seconds,
     uint32_t *all = xcalloc(SAMPLES_MAX, sizeof(all[0]));
     int primary = cluster_primary(c, 5000);
     uint64_t done = 0, failed = 0, samples = 0;
+    const char *why = "";
     struct ticker ticker = {.port = cluster_client_port(c, (unsigned)primary),
                             .until_ms = cluster_now_ms() + seconds * 1000};
 
@@ -153,6 +169,8 @@ measure(struct replica_cluster *c, unsigned count, int seconds,
         pthread_join(clients[i].thread, NULL);
         done += clients[i].done;
         failed += clients[i].failed;
+        if (clients[i].why[0] != '\0')
+            why = clients[i].why;
         for (uint64_t n = 0; n < clients[i].done && samples < SAMPLES_MAX; n++)
             all[samples++] = clients[i].samples_us[n];
         free(clients[i].samples_us);
@@ -160,10 +178,11 @@ measure(struct replica_cluster *c, unsigned count, int seconds,
     pthread_join(ticker.thread, NULL);
     qsort(all, samples, sizeof(all[0]), compare_u32);
     printf("%2u clients: %6.0f writes/s (to beat: %u), p50 %.2f ms, "
-           "p99 %.2f ms, %" PRIu64 " failed\n",
+           "p99 %.2f ms, %" PRIu64 " failed%s%s\n",
            count, (double)done / seconds, to_beat,
            samples == 0 ? 0.0 : all[samples / 2] / 1000.0,
-           samples == 0 ? 0.0 : all[samples * 99 / 100] / 1000.0, failed);
+           samples == 0 ? 0.0 : all[samples * 99 / 100] / 1000.0, failed,
+           failed > 0 ? ": " : "", why);
     fflush(stdout);
     free(all);
     free(clients);
