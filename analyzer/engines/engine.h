@@ -87,6 +87,10 @@ struct decision {
     uint32_t order_count;
     uint32_t *core; /* INVALID: calls that suffice, rising; NULL: not known */
     uint32_t core_count;
+    /* By explain_shrink, per call of the core: whether it is one of those that
+     * contradict each other; the rest are there because without them it would
+     * seem that nobody did what was observed.  NULL: all contradict. */
+    bool *core_firm;
     struct edge *edges; /* INVALID: what the engine knows of the core */
     uint32_t edge_count;
     /* UNKNOWN: the calls invoked before this one are explained. */
