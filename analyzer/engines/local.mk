@@ -1,3 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 libordeal_analyzer_a_SOURCES += \
-	%D%/engine.h
+	%D%/brute.c \
+	%D%/engine.c %D%/engine.h \
+	%D%/replay.c

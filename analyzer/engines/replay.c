@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The proof of VALID: an order is walked once, with one state and two bits a
+ * call.  It shares nothing with the engines that find orders, and is short
+ * enough to be believed.
+ *
+ * Real time: a call may not stand after one that was invoked when it had been
+ * answered already.  It suffices to compare with the latest invocation so far.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "analyzer/engines/engine.h"
+#include "harness/base/buf.h"
+
+struct replay {
+    const struct problem *p;
+    uint64_t *done; /* a bit per member */
+    uint32_t last_invoke;
+    struct model_state state, next;
+    char *reason;
+};
+
+/* Index among the members, or p->count. */
+static uint32_t
+replay_member(const struct problem *p, uint32_t call)
+{
+    uint32_t low = 0, high = p->count;
+
+    if (p->members == NULL) {
+        return call < p->count ? call : p->count;
+    }
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (p->members[middle] < call) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < p->count && p->members[low] == call ? low : p->count;
+}
+
+static bool
+replay_fail(struct replay *r, uint32_t call, const char *what)
+{
+    struct buf text;
+
+    buf_init(&text, 256);
+    model_describe(r->p->calls, call, &text);
+    snprintf(r->reason, REASON_TEXT_MAX, "call %u (%.200s) %s", call,
+             buf_text(&text), what);
+    buf_release(&text);
+    return false;
+}
+
+static bool
+replay_place(struct replay *r, uint32_t call)
+{
+    const struct calls *c = r->p->calls;
+    uint32_t i = replay_member(r->p, call);
+
+    if (i == r->p->count) {
+        snprintf(r->reason, REASON_TEXT_MAX, "call %u is none of the problem",
+                 call);
+        return false;
+    }
+    if ((r->done[i / 64] >> (i % 64) & 1) != 0) {
+        return replay_fail(r, call, "stands twice in the order");
+    }
+    r->done[i / 64] |= UINT64_C(1) << (i % 64);
+    if (c->complete[call] < r->last_invoke) {
+        return replay_fail(r, call, "was answered before one that precedes it");
+    }
+    if (c->invoke[call] > r->last_invoke) {
+        r->last_invoke = c->invoke[call];
+    }
+    if (!c->model->step(c, call, &r->state, &r->next)) {
+        return replay_fail(r, call, "is not legal where it stands");
+    }
+    struct model_state swap = r->state;
+    r->state = r->next;
+    r->next = swap;
+    return true;
+}
+
+static bool
+replay_walk(struct replay *r, const uint32_t *order, uint32_t order_count)
+{
+    const struct problem *p = r->p;
+
+    p->calls->model->init(p->calls, p->key, &r->state);
+    for (uint32_t i = 0; i < order_count; i++) {
+        if (!replay_place(r, order[i])) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < p->count; i++) {
+        uint32_t call = problem_call(p, i);
+        if (p->calls->complete[call] != CALL_OPEN &&
+            (r->done[i / 64] >> (i % 64) & 1) == 0) {
+            return replay_fail(r, call, "is missing in the order");
+        }
+    }
+    return true;
+}
+
+bool
+problem_replay(const struct problem *p, const uint32_t *order,
+               uint32_t order_count, char reason[REASON_TEXT_MAX])
+{
+    struct replay r = {.p = p, .reason = reason};
+
+    reason[0] = '\0';
+    if (p->calls->model->step == NULL) {
+        snprintf(reason, REASON_TEXT_MAX, "model '%s' has no steps",
+                 p->calls->model->name);
+        return false;
+    }
+    r.done = xcalloc(p->count / 64 + 1, sizeof(*r.done));
+    bool ok = replay_walk(&r, order, order_count);
+    free(r.done);
+    model_state_release(&r.state);
+    model_state_release(&r.next);
+    return ok;
+}
