@@ -251,7 +251,7 @@ may_id(struct table *t, const struct event *e, const char *key, uint32_t *ret)
 {
     const struct value *v = fields_get(&e->fields, key);
 
-    if (v == NULL || v->type == VALUE_NIL)
+    if (v == NULL || v->type == VALUE_NULL)
         return 0;
     return need_id(t, e, key, ret);
 }

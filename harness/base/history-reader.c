@@ -264,7 +264,7 @@ get_value(struct history_reader *r, struct value *ret, int depth)
         return false;
     switch ((enum history_value_tag)tag) {
     case HISTORY_VALUE_NIL:
-        ret->type = VALUE_NIL;
+        ret->type = VALUE_NULL;
         return true;
     case HISTORY_VALUE_FALSE:
     case HISTORY_VALUE_TRUE:

@@ -212,7 +212,7 @@ static void
 put_value(struct encoder *e, const struct value *v, int depth)
 {
     switch (v->type) {
-    case VALUE_NIL:
+    case VALUE_NULL:
         put_byte(e, HISTORY_VALUE_NIL);
         return;
     case VALUE_BOOL:

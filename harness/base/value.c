@@ -148,7 +148,7 @@ value_equal(const struct value *a, const struct value *b)
     if (a->type != b->type)
         return false;
     switch (a->type) {
-    case VALUE_NIL:
+    case VALUE_NULL:
         return true;
     case VALUE_BOOL:
         return a->boolean == b->boolean;
@@ -219,7 +219,7 @@ json_t *
 value_to_json(const struct value *v)
 {
     switch (v->type) {
-    case VALUE_NIL:
+    case VALUE_NULL:
         return json_null();
     case VALUE_BOOL:
         return json_boolean(v->boolean);
@@ -291,7 +291,7 @@ value_from_json_at(struct arena *a, const json_t *json, struct value *ret,
     memset(ret, 0, sizeof(*ret));
     switch (json_typeof(json)) {
     case JSON_NULL:
-        ret->type = VALUE_NIL;
+        ret->type = VALUE_NULL;
         return 0;
     case JSON_TRUE:
     case JSON_FALSE:

@@ -20,7 +20,7 @@
 #include "harness/base/id128.h"
 
 enum value_type {
-    VALUE_NIL = 0,
+    VALUE_NULL = 0,
     VALUE_BOOL = 1,
     VALUE_INT = 2,    /* int64 */
     VALUE_ID = 3,     /* struct id128 */

@@ -57,7 +57,7 @@ random_event_value(struct arena *a, struct rng *r, int depth)
     struct value *items;
 
     switch (v.type) {
-    case VALUE_NIL:
+    case VALUE_NULL:
         break;
     case VALUE_BOOL:
         v.boolean = rng_chance(r, 0.5);

@@ -54,7 +54,7 @@ test_value_json_round_trip(void)
     struct fields f = {0}, back;
     struct error err = {0};
     struct value items[2] = {{.type = VALUE_INT, .integer = -3},
-                             {.type = VALUE_NIL}};
+                             {.type = VALUE_NULL}};
     json_t *json;
 
     arena_init(&a);

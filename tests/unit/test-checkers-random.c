@@ -662,7 +662,7 @@ garbage_value(struct rng *rng)
 
     switch (rng_below(rng, 6)) {
     case 0:
-        return (struct value){.type = VALUE_NIL};
+        return (struct value){.type = VALUE_NULL};
     case 1:
         v.type = VALUE_STRING;
         v.string.text = "fenced";
