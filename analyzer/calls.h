@@ -25,8 +25,6 @@
 #define ORDEAL_ANALYZER_CALLS_H
 
 #include "analyzer/formats/format.h"
-#include "harness/base/arena.h"
-
 #define CALL_OPEN UINT32_MAX
 #define CALLS_MAX (UINT32_MAX - 1u)
 
@@ -46,7 +44,8 @@
     X(uint32_t, result)                                                        \
     X(uint32_t, list)     /* in lists: further words; 0: none */               \
     X(uint32_t, line)     /* of the invocation in the file */                  \
-    X(uint32_t, end_line) /* of the answer; 0: none */
+    X(uint32_t, end_line) /* of the answer, or of what said that it is         \
+                             unknown; 0: nothing came */
 
 #define CALL_COLUMN(type, name) type *name;
 
@@ -70,8 +69,8 @@ struct calls {
      * operation id.  Two ranks' lines and words; NULL: none. */
     const char *contradiction;
     uint32_t contradiction_lines[2];
-    struct arena arena;
-    struct values *values; /* calls.c */
+    struct values *values;     /* values.c */
+    struct building *building; /* calls.c; NULL once finished */
 };
 
 /*
@@ -92,9 +91,9 @@ struct calls *calls_new(const struct calls_options *options, struct error *err);
 void calls_free(struct calls *c);
 void calls_free_p(struct calls **p);
 
-/* A record_sink; 'arg' is the struct calls.  CONFIG with the line and what is
- * wrong: a process with two calls at once, a completion without invocation,
- * contents the model does not know. */
+/* A record_sink; 'arg' is the struct calls.  CONFIG with "LINE: what is wrong":
+ * a process with two calls at once, a completion without invocation, contents
+ * the model does not know. */
 int calls_add(void *arg, const struct record *r, struct error *err);
 
 /* After the last record: what never completed is open. */
@@ -110,7 +109,10 @@ uint32_t calls_list(struct calls *c, const uint32_t *words, uint32_t count);
 
 /* ---- values ---- */
 
-/* The number of a value; lists and maps are interned by contents. */
+/*
+ * The number of a value; lists and maps are interned by contents.  A keyword
+ * and a string of one text are the same, and so are 2 and 2.0.
+ */
 uint32_t value_number(struct calls *c, const struct tree *t);
 uint32_t value_of_int(struct calls *c, int64_t n);
 uint32_t value_of_text(struct calls *c, const char *text, size_t len);

@@ -3,7 +3,7 @@ noinst_LIBRARIES += libordeal-analyzer.a
 libordeal_analyzer_a_SOURCES = \
 	%D%/allocator.c %D%/allocator.h \
 	%D%/analyzer.h \
-	%D%/calls.h \
+	%D%/calls.c %D%/calls.h \
 	%D%/check.h \
 	%D%/checker.c %D%/checker.h \
 	%D%/cli.c \
@@ -31,6 +31,7 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/stale-read.c \
 	%D%/table.c %D%/table.h \
 	%D%/unresolved-ambiguity.c \
+	%D%/values.c %D%/values.h \
 	%D%/verdict.h \
 	%D%/view.c
 libordeal_analyzer_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

@@ -35,6 +35,9 @@ struct record {
     const struct tree *error; /* or NULL */
     const char *operation_id; /* stable over retries, or NULL */
     uint32_t attempt;         /* from 1; 0: the format has none */
+    bool attempt_only;        /* FAIL: this attempt did not reach the system's
+                                 state and tells nothing of it (our own
+                                 histories: a refused connection) */
     uint64_t term, position;  /* position RECORD_POSITION_NONE: none */
     int64_t time_ns;          /* -1: none */
     uint64_t line;            /* of the file, from 1; of binary ones the

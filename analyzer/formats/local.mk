@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 libordeal_analyzer_a_SOURCES += \
 	%D%/format.h \
-	%D%/tree.h
+	%D%/tree.c %D%/tree.h
