@@ -25,6 +25,7 @@
 #define ORDEAL_ANALYZER_CALLS_H
 
 #include "analyzer/formats/format.h"
+#include "harness/base/arena.h"
 #define CALL_OPEN UINT32_MAX
 #define CALLS_MAX (UINT32_MAX - 1u)
 
