@@ -2,4 +2,6 @@
 libordeal_analyzer_a_SOURCES += \
 	%D%/brute.c \
 	%D%/engine.c %D%/engine.h \
+	%D%/exact.c %D%/exact.h \
+	%D%/register.c \
 	%D%/replay.c

@@ -97,6 +97,10 @@ test_analyzer_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-calls
 test_calls_SOURCES = %D%/test-calls.c
 test_calls_LDADD = $(ORDEAL_ANALYZER_LIBS)
+UNIT_TESTS += test-exact-register
+test_exact_register_SOURCES = %D%/test-exact-register.c \
+	tests/lib/exact-trial.h
+test_exact_register_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-analyzer-cli
 test_analyzer_cli_SOURCES = %D%/test-analyzer-cli.c
 test_analyzer_cli_LDADD = $(ORDEAL_ANALYZER_LIBS)

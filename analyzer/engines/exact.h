@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the exact engines share: a verdict's words, calls by value, sorting by
+ * rank, and what is certainly inside a queue, a stack or a lock.
+ *
+ * Threads: no state of its own.
+ */
+#ifndef ORDEAL_ANALYZER_ENGINES_EXACT_H
+#define ORDEAL_ANALYZER_ENGINES_EXACT_H
+
+#include "analyzer/engines/engine.h"
+#include "harness/base/cleanup.h"
+
+#define EXACT_NONE UINT32_MAX
+
+/* How many calls, at some 100 ns, pass between two questions to the budget,
+ * which looks at the clock every 64th time. */
+#define EXACT_POLL_CALLS 1024u
+
+/* ---- verdicts ---- */
+
+/* Takes 'order'; NULL: the model has none. */
+void exact_valid(struct decision *d, uint32_t *order, uint32_t count);
+void exact_unknown(struct decision *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Whether it went on: false, with UNKNOWN, when time or memory is up. */
+bool exact_expired(struct budget *b, struct decision *d);
+bool exact_take(struct budget *b, size_t bytes, struct decision *d);
+
+/* Copies the calls, sorts them, drops doubles and EXACT_NONE. */
+void exact_invalid(struct decision *d, const uint32_t *core, uint32_t count,
+                   const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* After exact_invalid; nothing when an end is EXACT_NONE or both are one. */
+void exact_edge(struct decision *d, uint32_t from, uint32_t to,
+                enum edge_kind kind);
+
+#define EXACT_TEXT_MAX 80
+struct exact_text {
+    char text[EXACT_TEXT_MAX];
+};
+/* A call in the model's words, and a value. */
+struct exact_text exact_call(const struct calls *c, uint32_t call);
+struct exact_text exact_value(const struct calls *c, uint32_t value);
+
+/* ---- a growing list ---- */
+
+struct exact_list {
+    uint32_t *items;
+    uint32_t count, cap;
+};
+void exact_list_add(struct exact_list *l, uint32_t item);
+void exact_list_release(struct exact_list *l);
+
+/* ---- sorting ---- */
+
+/*
+ * Rising.  Made for keys that are nearly in place, as ranks are: linear then,
+ * and linear (by digits, with a second array) otherwise.
+ */
+bool exact_sort(uint64_t *keys, size_t count, struct budget *b,
+                struct decision *d);
+
+/* ---- finding items by value ---- */
+
+/*
+ * Items by a number.  'direct' is an array from 'base' on; otherwise a hash
+ * table that keeps neighbours together, because histories hand out values in
+ * order.  Items are compared by the caller.
+ */
+struct exact_index {
+    uint32_t *slots; /* of items, or EXACT_NONE */
+    uint64_t base, size;
+    bool direct;
+    size_t bytes;
+};
+
+/* For up to 'count' items with numbers from 'low' to 'high'. */
+bool exact_index_init(struct exact_index *x, uint64_t low, uint64_t high,
+                      uint64_t count, struct budget *b, struct decision *d);
+void exact_index_release(struct exact_index *x, struct budget *b);
+
+typedef bool exact_same(const void *arg, uint32_t item, uint64_t number);
+
+static inline uint64_t
+exact_hash(uint64_t number)
+{
+    uint64_t h = (number >> 3) * UINT64_C(0x9e3779b97f4a7c15);
+    return (h ^ (h >> 29)) << 3 | (number & 7);
+}
+
+/* The slot of the item with this number, or a free one (EXACT_NONE); NULL: a
+ * direct table has no room for it, so no item has it. */
+static inline uint32_t *
+exact_index_slot(const struct exact_index *x, uint64_t number, exact_same *same,
+                 const void *arg)
+{
+    if (x->direct) {
+        uint64_t at = number - x->base;
+        return at < x->size ? &x->slots[at] : NULL;
+    }
+    uint64_t at = exact_hash(number) & (x->size - 1);
+    while (x->slots[at] != EXACT_NONE && !same(arg, x->slots[at], number)) {
+        at = (at + 1) & (x->size - 1);
+    }
+    return &x->slots[at];
+}
+
+/* ---- elements that come and go ---- */
+
+/*
+ * One element of a container: when it can have come and gone.  It is certainly
+ * inside strictly between come_end and go_begin.
+ */
+struct exact_element {
+    uint32_t value;
+    uint32_t come, go;                               /* calls, or EXACT_NONE */
+    uint32_t come_begin, come_end, go_begin, go_end; /* ranks; never: MAX */
+};
+
+/*
+ * The elements that are certainly inside, one after the other without a gap,
+ * over all ranks from 'from' to 'to': a shortest chain.  'by_end' are element
+ * numbers by rising come_end.  False: there is a gap.
+ */
+bool exact_cover(const struct exact_element *elements, const uint32_t *by_end,
+                 uint32_t count, uint32_t from, uint32_t to,
+                 struct exact_list *chain);
+
+#endif
