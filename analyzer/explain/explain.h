@@ -16,10 +16,12 @@
 #include "harness/base/buf.h"
 
 /*
- * Makes the core of an INVALID decision 1-minimal: no call can be left out and
- * it stays invalid (delta debugging, Zeller and Hildebrandt 2002, after a
- * prefix cut), by an engine that is quick on small problems.  Returns false
- * when the budget ended first: the core is smaller, but perhaps not minimal.
+ * Makes the core of an INVALID decision 1-minimal: of the calls that contradict
+ * (core_firm) none can be let go, the others are context.  What that means and
+ * why it is honest: docs/EXPLANATIONS.md.  (After a prefix cut, QuickXplain,
+ * Junker 2004, in place of the delta debugging of Zeller and Hildebrandt 2002.)
+ * Returns false when the budget ended first: the core is perhaps not minimal.
+ * Edges of calls that are no longer in the core are dropped.
  */
 bool explain_shrink(const struct problem *p, struct decision *d,
                     struct budget *b);

@@ -122,3 +122,7 @@ test_checkers_engine_LDADD = libordeal-replica.a $(ORDEAL_ANALYZER_LIBS)
 
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
+
+UNIT_TESTS += test-explain
+test_explain_SOURCES = %D%/test-explain.c
+test_explain_LDADD = $(ORDEAL_ANALYZER_LIBS)

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Relevance: the values that the firm calls name, closed over the calls that
+ * name one of them.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/explain/relevant.h"
+#include "analyzer/explain/suppose.h"
+#include "analyzer/models/functions.h"
+
+/* Values in use: open addressing, never more than half full. */
+struct seen {
+    uint32_t *cells; /* value + 1; 0: empty */
+    uint32_t count, cap;
+};
+
+enum family { FAMILY_NONE, FAMILY_REGISTER, FAMILY_QUEUE, FAMILY_SET };
+
+static enum family
+relevant_family(const struct model_ops *m)
+{
+    static const struct {
+        const char *name;
+        enum family family;
+    } families[] = {
+        {"register", FAMILY_REGISTER}, {"cas-register", FAMILY_REGISTER},
+        {"kv", FAMILY_REGISTER},       {"fifo-queue", FAMILY_QUEUE},
+        {"stack", FAMILY_QUEUE},       {"set", FAMILY_SET},
+    };
+
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+        if (strcmp(families[i].name, m->name) == 0)
+            return families[i].family;
+    return FAMILY_NONE;
+}
+
+static uint32_t
+seen_place(const struct seen *s, uint32_t value)
+{
+    uint32_t at = (value * 2654435761u) & (s->cap - 1);
+
+    while (s->cells[at] != 0 && s->cells[at] != value + 1)
+        at = (at + 1) & (s->cap - 1);
+    return at;
+}
+
+static bool
+seen_has(const struct seen *s, uint32_t value)
+{
+    return s->count > 0 && s->cells[seen_place(s, value)] != 0;
+}
+
+static void
+seen_add(struct seen *s, uint32_t value)
+{
+    if (s->count * 2 >= s->cap) {
+        struct seen old = *s;
+
+        s->cap = old.cap == 0 ? 64 : old.cap * 2;
+        s->cells = xcalloc(s->cap, sizeof(*s->cells));
+        for (uint32_t i = 0; i < old.cap; i++)
+            if (old.cells[i] != 0)
+                s->cells[seen_place(s, old.cells[i] - 1)] = old.cells[i];
+        free(old.cells);
+    }
+    uint32_t at = seen_place(s, value);
+    if (s->cells[at] == 0) {
+        s->cells[at] = value + 1;
+        s->count++;
+    }
+}
+
+uint32_t
+relevant_values(const struct calls *c, uint32_t call,
+                uint32_t ret[RELEVANT_VALUES_MAX])
+{
+    uint32_t n = 0;
+    bool truth = false; /* the result is a truth, not a value */
+
+    switch (relevant_family(c->model)) {
+    case FAMILY_NONE:
+        return 0;
+    case FAMILY_REGISTER:
+        truth = c->function[call] == REGISTER_CAS;
+        break;
+    case FAMILY_SET:
+        truth = true;
+        break;
+    case FAMILY_QUEUE:
+        /* Empty is no value. */
+        truth = c->result[call] == VALUE_NIL;
+        break;
+    }
+    if (c->a[call] != VALUE_ABSENT)
+        ret[n++] = c->a[call];
+    if (c->b[call] != VALUE_ABSENT)
+        ret[n++] = c->b[call];
+    if (!truth && c->result[call] != VALUE_ABSENT)
+        ret[n++] = c->result[call];
+    return n;
+}
+
+/* ABSENT + 1 would be 0, the empty cell's mark: NIL + 1 is. */
+static uint32_t
+seen_value(uint32_t value)
+{
+    return value == VALUE_NIL ? VALUE_ABSENT : value;
+}
+
+static void
+relevant_name(const struct calls *c, uint32_t call, struct seen *s)
+{
+    uint32_t values[RELEVANT_VALUES_MAX];
+    uint32_t n = relevant_values(c, call, values);
+
+    for (uint32_t i = 0; i < n; i++)
+        seen_add(s, seen_value(values[i]));
+    for (uint32_t i = 0; i < call_list_count(c, call); i++)
+        seen_add(s, seen_value(call_list(c, call)[i]));
+}
+
+static bool
+relevant_shares(const struct calls *c, uint32_t call, const struct seen *s)
+{
+    uint32_t values[RELEVANT_VALUES_MAX];
+    uint32_t n = relevant_values(c, call, values);
+
+    /* A removal without an answer may have taken anything. */
+    if (n == 0 && c->complete[call] == CALL_OPEN)
+        return true;
+    for (uint32_t i = 0; i < n; i++)
+        if (seen_has(s, seen_value(values[i])))
+            return true;
+    for (uint32_t i = 0; i < call_list_count(c, call); i++)
+        if (seen_has(s, seen_value(call_list(c, call)[i])))
+            return true;
+    return false;
+}
+
+/* Whether any value may matter to this firm call, or any call to any. */
+static bool
+relevant_to_all(const struct calls *c, uint32_t call)
+{
+    return relevant_family(c->model) == FAMILY_REGISTER &&
+           ((c->function[call] == REGISTER_CAS && c->result[call] == 0) ||
+            c->function[call] == REGISTER_APPEND);
+}
+
+static void
+relevant_all(const struct problem *p, uint8_t *role)
+{
+    for (uint32_t i = 0; i < p->count; i++)
+        if (role[i] != SUPPOSED_FIRM)
+            role[i] = SUPPOSED_MAYBE;
+}
+
+void
+relevant_maybes(const struct problem *p, uint8_t *role)
+{
+    const struct calls *c = p->calls;
+    struct seen s = {.count = 0};
+    bool all = relevant_family(c->model) == FAMILY_NONE;
+
+    for (uint32_t i = 0; i < p->count && !all; i++) {
+        uint32_t call = problem_call(p, i);
+        bool firm = role[i] == SUPPOSED_FIRM;
+
+        if (firm)
+            relevant_name(c, call, &s);
+        else
+            role[i] = SUPPOSED_OUT;
+        all = relevant_to_all(c, call) &&
+              (firm || c->function[call] == REGISTER_APPEND);
+    }
+    if (all)
+        relevant_all(p, role);
+    for (bool more = !all; more;) {
+        more = false;
+        for (uint32_t i = 0; i < p->count; i++) {
+            uint32_t call = problem_call(p, i);
+
+            if (role[i] != SUPPOSED_OUT || !relevant_shares(c, call, &s))
+                continue;
+            role[i] = SUPPOSED_MAYBE;
+            relevant_name(c, call, &s);
+            more = true;
+        }
+    }
+    free(s.cells);
+}
