@@ -70,7 +70,10 @@ struct model_ops {
     /*
      * Whether the call may happen in 'in' with its result (any result if it is
      * open: VALUE_ABSENT), and the state after it.  'out' may hold anything
-     * before.  Deterministic: one state follows.  NULL: no sequential model.
+     * before.  Deterministic: one state follows.  Of the call it looks only at
+     * function, key, a, b, result, list and whether it is open: calls that
+     * agree in these are one to the engines (never process, ranks or lines).
+     * NULL: no sequential model.
      */
     bool (*step)(const struct calls *c, uint32_t call,
                  const struct model_state *in, struct model_state *out);
