@@ -1,11 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 libordeal_analyzer_a_SOURCES += \
+	%D%/bank.c \
 	%D%/cas-register.c \
+	%D%/counter.c \
 	%D%/decode.h \
+	%D%/fenced-lock.c \
+	%D%/fifo-queue.c \
 	%D%/functions.h \
+	%D%/kv.c \
 	%D%/list-append.c \
+	%D%/long-fork.c \
 	%D%/model.c %D%/model.h \
+	%D%/multi-register.c \
+	%D%/mutex.c \
 	%D%/register.c \
 	%D%/registry.c %D%/registry.h \
 	%D%/rw-register.c \
-	%D%/txn.c %D%/txn.h
+	%D%/set.c \
+	%D%/set-full.c \
+	%D%/stack.c \
+	%D%/total-queue.c \
+	%D%/txn.c %D%/txn.h \
+	%D%/unique-ids.c

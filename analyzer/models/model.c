@@ -115,8 +115,7 @@ enum decoded
 model_unknown_function(const struct calls *c, const struct record *r,
                        struct error *err)
 {
-    error_set(err, ERROR_CONFIG,
-              "line %" PRIu64 ": model '%s' has no function '%.64s'", r->line,
+    error_set(err, ERROR_CONFIG, "model '%s' has no function '%.64s'",
               c->model->name, r->function);
     return DECODED_ERROR;
 }
@@ -125,10 +124,34 @@ enum decoded
 model_bad_value(const struct calls *c, const struct record *r, const char *what,
                 struct error *err)
 {
-    error_set(err, ERROR_CONFIG,
-              "line %" PRIu64 ": model '%s', function '%.64s': %s", r->line,
+    error_set(err, ERROR_CONFIG, "model '%s', function '%.64s': %s",
               c->model->name, r->function, what);
     return DECODED_ERROR;
+}
+
+bool
+model_named_function(const struct calls *c, const struct record *r,
+                     const struct function_alias *aliases, uint8_t *ret)
+{
+    int own = model_function(c->model, r->function);
+
+    if (own >= 0) {
+        *ret = (uint8_t)own;
+        return true;
+    }
+    uint32_t count = 0;
+    while (c->model->functions[count] != NULL) {
+        count++;
+    }
+    for (uint32_t i = 0; aliases != NULL && aliases[i].name != NULL; i++) {
+        /* Kin share aliases: one may lack what the other has. */
+        if (strcmp(aliases[i].name, r->function) == 0 &&
+            aliases[i].function < count) {
+            *ret = aliases[i].function;
+            return true;
+        }
+    }
+    return false;
 }
 
 enum ended
@@ -152,6 +175,100 @@ model_keying(struct calls *c, const struct record *r, const struct call *ret,
     }
     c->keying = keying;
     return DECODED_CALL;
+}
+
+enum decoded
+model_plain_end(const struct record *end)
+{
+    switch (model_ended(end)) {
+    case ENDED_OK:
+        return DECODED_CALL;
+    case ENDED_OPEN:
+        return DECODED_OPEN;
+    default:
+        return DECODED_DROP;
+    }
+}
+
+const struct tree *
+model_bare_value(struct calls *c, const struct record *r, bool pairs,
+                 struct call *ret)
+{
+    if (r->key != NULL) {
+        ret->key = value_number(c, r->key);
+        return r->value;
+    }
+    if (pairs && tree_is_pair(r->value)) {
+        ret->key = value_number(c, tree_item(r->value, 0));
+        return tree_item(r->value, 1);
+    }
+    return r->value;
+}
+
+uint32_t
+model_value_or_nil(struct calls *c, const struct tree *t)
+{
+    return tree_is_nil(t) ? VALUE_NIL : value_number(c, t);
+}
+
+void
+model_words_add(struct model_words *w, uint32_t word)
+{
+    if (w->count == w->cap) {
+        w->cap = w->cap == 0 ? 16 : w->cap * 2;
+        w->words = xrealloc(w->words, (size_t)w->cap * sizeof(*w->words));
+    }
+    w->words[w->count++] = word;
+}
+
+uint32_t
+model_words_list(struct calls *c, struct model_words *w)
+{
+    uint32_t list = w->count == 0 ? 0 : calls_list(c, w->words, w->count);
+
+    free(w->words);
+    *w = (struct model_words){0};
+    return list;
+}
+
+static int
+model_compare_words(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+void
+model_words_unique(struct model_words *w)
+{
+    uint32_t to = 0;
+
+    if (w->count == 0) {
+        return;
+    }
+    qsort(w->words, w->count, sizeof(*w->words), model_compare_words);
+    for (uint32_t i = 1; i < w->count; i++) {
+        if (w->words[i] != w->words[to]) {
+            w->words[++to] = w->words[i];
+        }
+    }
+    w->count = to + 1;
+}
+
+uint32_t
+model_search(const uint32_t *words, uint32_t count, uint32_t word)
+{
+    uint32_t low = 0, high = count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (words[middle] < word) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
 }
 
 bool
@@ -198,6 +315,22 @@ model_initial_value(struct calls *c, const char *text, uint32_t *ret,
     return 0;
 }
 
+int
+model_initial_int(struct calls *c, const char *text, uint32_t *ret,
+                  struct error *err)
+{
+    char *end;
+    long long n = strtoll(text, &end, 10);
+
+    if (text[0] == '\0' || *end != '\0') {
+        return error_set(err, ERROR_CONFIG,
+                         "model '%s' begins with a number, not with '%.64s'",
+                         c->model->name, text);
+    }
+    *ret = value_of_int(c, n);
+    return 0;
+}
+
 /* ---- words ---- */
 
 void
@@ -227,5 +360,26 @@ model_words_result(const struct calls *c, uint32_t call, struct buf *out)
     } else {
         buf_puts(out, ": ");
         model_words_value(c, c->result[call], out);
+    }
+}
+
+/* More nobody reads in one line. */
+#define MODEL_CONTENTS_MAX 32
+
+void
+model_words_contents(const struct calls *c, const uint32_t *words,
+                     uint32_t count, struct buf *out)
+{
+    if (count == 0) {
+        buf_puts(out, " is empty");
+        return;
+    }
+    buf_puts(out, " holds ");
+    for (uint32_t i = 0; i < count && i < MODEL_CONTENTS_MAX; i++) {
+        buf_puts(out, i == 0 ? "" : ", ");
+        model_words_value(c, words[i], out);
+    }
+    if (count > MODEL_CONTENTS_MAX) {
+        buf_printf(out, " and %" PRIu32 " more", count - MODEL_CONTENTS_MAX);
     }
 }

@@ -9,31 +9,12 @@
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
-/* Separates key and value: of the record, or of a pair [key value].  A bare
- * compare-and-set is a pair itself, so its value must be two deep. */
-static const struct tree *
-register_bare(struct calls *c, const struct record *r, bool cas,
-              struct call *ret)
-{
-    const struct tree *v = r->value;
-
-    if (r->key != NULL) {
-        ret->key = value_number(c, r->key);
-        return v;
-    }
-    if (tree_is_pair(v) && (!cas || tree_is_pair(tree_item(v, 1)))) {
-        ret->key = value_number(c, tree_item(v, 0));
-        return tree_item(v, 1);
-    }
-    return v;
-}
-
 static enum decoded
 register_decode_read(struct calls *c, const struct record *invoke,
                      const struct record *end, struct call *ret,
                      struct error *err)
 {
-    register_bare(c, invoke, false, ret);
+    model_bare_value(c, invoke, true, ret);
     if (model_keying(c, invoke, ret, err) == DECODED_ERROR) {
         return DECODED_ERROR;
     }
@@ -51,7 +32,7 @@ register_decode_read(struct calls *c, const struct record *invoke,
     if (tree_is_nil(value) && !c->strict) {
         return DECODED_DROP;
     }
-    ret->result = tree_is_nil(value) ? VALUE_NIL : value_number(c, value);
+    ret->result = model_value_or_nil(c, value);
     return DECODED_CALL;
 }
 
@@ -60,20 +41,13 @@ register_decode_write(struct calls *c, const struct record *invoke,
                       const struct record *end, struct call *ret,
                       struct error *err)
 {
-    const struct tree *value = register_bare(c, invoke, false, ret);
+    const struct tree *value = model_bare_value(c, invoke, true, ret);
 
     if (model_keying(c, invoke, ret, err) == DECODED_ERROR) {
         return DECODED_ERROR;
     }
-    ret->a = tree_is_nil(value) ? VALUE_NIL : value_number(c, value);
-    switch (model_ended(end)) {
-    case ENDED_FAIL:
-        return DECODED_DROP;
-    case ENDED_OPEN:
-        return DECODED_OPEN;
-    default:
-        return DECODED_CALL;
-    }
+    ret->a = model_value_or_nil(c, value);
+    return model_plain_end(end);
 }
 
 /* A failure that names another cause than the comparison saw nothing. */
@@ -102,7 +76,9 @@ register_decode_cas(struct calls *c, const struct record *invoke,
                     const struct record *end, struct call *ret,
                     struct error *err)
 {
-    const struct tree *value = register_bare(c, invoke, true, ret);
+    /* A bare one is a pair itself: only a pair of two levels has a key. */
+    const struct tree *value = model_bare_value(
+        c, invoke, tree_is_pair(tree_item(invoke->value, 1)), ret);
 
     if (!tree_is_pair(value)) {
         return model_bad_value(c, invoke, "its value is no pair [from to]",
@@ -129,19 +105,27 @@ enum decoded
 register_decode(struct calls *c, const struct record *invoke,
                 const struct record *end, struct call *ret, struct error *err)
 {
-    int function = model_function(c->model, invoke->function);
+    static const struct function_alias aliases[] = {
+        {"read", REGISTER_READ},
+        {"get", REGISTER_READ},
+        {"write", REGISTER_WRITE},
+        {"put", REGISTER_WRITE},
+        {"set", REGISTER_WRITE},
+        {"compare-and-set", REGISTER_CAS},
+        {"compare-and-swap", REGISTER_CAS},
+        {NULL, 0},
+    };
 
-    if (function < 0) {
+    if (!model_named_function(c, invoke, aliases, &ret->function)) {
         return model_unknown_function(c, invoke, err);
     }
-    ret->function = (uint8_t)function;
-    switch (function) {
+    switch (ret->function) {
     case REGISTER_READ:
         return register_decode_read(c, invoke, end, ret, err);
-    case REGISTER_WRITE:
-        return register_decode_write(c, invoke, end, ret, err);
-    default:
+    case REGISTER_CAS:
         return register_decode_cas(c, invoke, end, ret, err);
+    default:
+        return register_decode_write(c, invoke, end, ret, err);
     }
 }
 

@@ -7,7 +7,22 @@
 
 #include "analyzer/models/model.h"
 
-extern const struct model_ops model_register, model_cas_register;
-extern const struct model_ops model_list_append, model_rw_register;
+extern const struct model_ops model_register;
+extern const struct model_ops model_cas_register;
+extern const struct model_ops model_multi_register;
+extern const struct model_ops model_kv;
+extern const struct model_ops model_mutex;
+extern const struct model_ops model_fenced_lock;
+extern const struct model_ops model_fifo_queue;
+extern const struct model_ops model_stack;
+extern const struct model_ops model_set;
+extern const struct model_ops model_set_full;
+extern const struct model_ops model_total_queue;
+extern const struct model_ops model_counter;
+extern const struct model_ops model_bank;
+extern const struct model_ops model_unique_ids;
+extern const struct model_ops model_long_fork;
+extern const struct model_ops model_list_append;
+extern const struct model_ops model_rw_register;
 
 #endif

@@ -6,27 +6,8 @@
  */
 #include "config.h"
 
-#include <stdlib.h>
-
 #include "analyzer/models/decode.h"
 #include "analyzer/models/txn.h"
-#include "harness/base/arena.h"
-#include "harness/base/cleanup.h"
-
-struct txn_words {
-    uint32_t *words;
-    uint32_t count, cap;
-};
-
-static void
-txn_words_add(struct txn_words *w, uint32_t word)
-{
-    if (w->count == w->cap) {
-        w->cap = w->cap == 0 ? 16 : w->cap * 2;
-        w->words = xrealloc(w->words, (size_t)w->cap * sizeof(*w->words));
-    }
-    w->words[w->count++] = word;
-}
 
 static bool
 txn_kind_of(const struct tree *t, bool lists, enum txn_kind *ret)
@@ -52,23 +33,23 @@ txn_kind_of(const struct tree *t, bool lists, enum txn_kind *ret)
 /* What a read of a list or of a register says. */
 static bool
 txn_read_words(struct calls *c, const struct tree *value, bool lists,
-               struct txn_words *w)
+               struct model_words *w)
 {
     if (tree_is_nil(value)) {
-        txn_words_add(w, VALUE_NIL);
+        model_words_add(w, VALUE_NIL);
         return true;
     }
     if (!lists) {
-        txn_words_add(w, 1);
-        txn_words_add(w, value_number(c, value));
+        model_words_add(w, 1);
+        model_words_add(w, value_number(c, value));
         return true;
     }
     if (value->kind != TREE_LIST) {
         return false;
     }
-    txn_words_add(w, value->count);
+    model_words_add(w, value->count);
     for (uint32_t i = 0; i < value->count; i++) {
-        txn_words_add(w, value_number(c, &value->items[i]));
+        model_words_add(w, value_number(c, &value->items[i]));
     }
     return true;
 }
@@ -76,7 +57,7 @@ txn_read_words(struct calls *c, const struct tree *value, bool lists,
 /* NULL, or what is wrong. */
 static const char *
 txn_words_of(struct calls *c, const struct tree *ops, bool lists, bool reads,
-             struct txn_words *w)
+             struct model_words *w)
 {
     if (tree_is_nil(ops)) {
         return NULL;
@@ -95,15 +76,15 @@ txn_words_of(struct calls *c, const struct tree *ops, bool lists, bool reads,
                          : "a micro-operation is [w key value] or "
                            "[r key value]";
         }
-        txn_words_add(w, kind);
-        txn_words_add(w, value_number(c, key));
+        model_words_add(w, kind);
+        model_words_add(w, value_number(c, key));
         if (kind != TXN_READ) {
             if (value == NULL) {
                 return "a write has no value";
             }
-            txn_words_add(w, value_number(c, value));
+            model_words_add(w, value_number(c, value));
         } else if (!reads) {
-            txn_words_add(w, VALUE_ABSENT);
+            model_words_add(w, VALUE_ABSENT);
         } else if (!txn_read_words(c, value, lists, w)) {
             return "a read of a list answers no list";
         }
@@ -116,7 +97,7 @@ txn_decode(struct calls *c, const struct record *invoke,
            const struct record *end, bool lists, struct call *ret,
            struct error *err)
 {
-    struct txn_words w = {0};
+    struct model_words w = {0};
     enum ended ended = model_ended(end);
     bool done = ended == ENDED_OK && !tree_is_nil(end->value);
     const struct record *r = done ? end : invoke;
@@ -127,11 +108,10 @@ txn_decode(struct calls *c, const struct record *invoke,
         return model_unknown_function(c, invoke, err);
     }
     const char *wrong = txn_words_of(c, r->value, lists, done, &w);
-    CLEANUP_FREE uint32_t *words = w.words;
+    ret->list = model_words_list(c, &w);
     if (wrong != NULL) {
         return model_bad_value(c, r, wrong, err);
     }
-    ret->list = w.count == 0 ? 0 : calls_list(c, words, w.count);
     ret->function = ended == ENDED_FAIL ? TXN_FAILED : TXN_DONE;
     return ended == ENDED_OPEN ? DECODED_OPEN : DECODED_CALL;
 }

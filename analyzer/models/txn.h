@@ -42,12 +42,13 @@ struct txn_op {
  *   for (uint32_t at = 0; txn_next(c, call, &at, &op);) ...
  */
 static inline bool
-txn_next(const struct calls *c, uint32_t call, uint32_t *at, struct txn_op *ret)
+txn_next_of(const struct calls *c, uint32_t list, uint32_t *at,
+            struct txn_op *ret)
 {
-    if (*at >= call_list_count(c, call)) {
+    if (list == 0 || *at >= c->lists[list]) {
         return false;
     }
-    const uint32_t *words = call_list(c, call) + *at;
+    const uint32_t *words = &c->lists[list + 1 + *at];
     *at += 3;
     ret->kind = (enum txn_kind)words[0];
     ret->key = words[1];
@@ -64,6 +65,12 @@ txn_next(const struct calls *c, uint32_t call, uint32_t *at, struct txn_op *ret)
         *at += words[2];
     }
     return true;
+}
+
+static inline bool
+txn_next(const struct calls *c, uint32_t call, uint32_t *at, struct txn_op *ret)
+{
+    return txn_next_of(c, c->list[call], at, ret);
 }
 
 /*

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A set.  A state is its elements, rising.  add and remove may say whether they
+ * changed anything (true or false); an answer of another kind says nothing.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "analyzer/models/decode.h"
+#include "analyzer/models/registry.h"
+
+static enum decoded
+set_decode_read(struct calls *c, const struct record *end, struct call *ret,
+                struct error *err)
+{
+    struct model_words w = {0};
+
+    if (model_ended(end) != ENDED_OK ||
+        (tree_is_nil(end->value) && !c->strict)) {
+        return DECODED_DROP;
+    }
+    if (!tree_is_nil(end->value) && end->value->kind != TREE_LIST) {
+        return model_bad_value(c, end, "a read answers no list", err);
+    }
+    for (uint32_t i = 0; i < end->value->count; i++) {
+        model_words_add(&w, value_number(c, &end->value->items[i]));
+    }
+    model_words_unique(&w);
+    ret->list = model_words_list(c, &w);
+    return DECODED_CALL;
+}
+
+static enum decoded
+set_decode(struct calls *c, const struct record *invoke,
+           const struct record *end, struct call *ret, struct error *err)
+{
+    static const struct function_alias aliases[] = {
+        {"insert", SET_ADD},         {"put", SET_ADD},
+        {"delete", SET_REMOVE},      {"rem", SET_REMOVE},
+        {"contains?", SET_CONTAINS}, {"member", SET_CONTAINS},
+        {"get", SET_READ},           {NULL, 0},
+    };
+
+    if (!model_named_function(c, invoke, aliases, &ret->function)) {
+        return model_unknown_function(c, invoke, err);
+    }
+    const struct tree *element = model_bare_value(c, invoke, false, ret);
+    if (ret->function == SET_READ) {
+        return set_decode_read(c, end, ret, err);
+    }
+    if (tree_is_nil(element)) {
+        return model_bad_value(c, invoke, "no element is named", err);
+    }
+    ret->a = value_number(c, element);
+    bool told = model_ended(end) == ENDED_OK && end->value->kind == TREE_BOOL &&
+                element->kind != TREE_BOOL;
+    if (told) {
+        ret->result = end->value->truth;
+    }
+    if (ret->function == SET_CONTAINS && !told) {
+        return DECODED_DROP;
+    }
+    return model_plain_end(end);
+}
+
+static void
+set_init(const struct calls *c, uint32_t key, struct model_state *out)
+{
+    (void)c;
+    (void)key;
+    model_state_resize(out, 0);
+}
+
+static bool
+set_step_one(const struct calls *c, uint32_t call, const struct model_state *in,
+             struct model_state *out)
+{
+    uint32_t element = c->a[call];
+    uint32_t at = model_search(in->words, in->count, element);
+    bool there = at < in->count && in->words[at] == element;
+    uint8_t function = c->function[call];
+
+    model_state_copy(out, in);
+    if (function == SET_CONTAINS) {
+        return c->complete[call] == CALL_OPEN || c->result[call] == there;
+    }
+    bool changes = there == (function == SET_REMOVE);
+    if (changes && function == SET_ADD) {
+        model_state_resize(out, in->count + 1);
+        memmove(out->words + at + 1, out->words + at,
+                (in->count - at) * sizeof(*out->words));
+        out->words[at] = element;
+    } else if (changes) {
+        memmove(out->words + at, out->words + at + 1,
+                (in->count - at - 1) * sizeof(*out->words));
+        model_state_resize(out, in->count - 1);
+    }
+    return c->complete[call] == CALL_OPEN || c->result[call] == VALUE_ABSENT ||
+           c->result[call] == changes;
+}
+
+static bool
+set_step(const struct calls *c, uint32_t call, const struct model_state *in,
+         struct model_state *out)
+{
+    if (c->function[call] != SET_READ) {
+        return set_step_one(c, call, in, out);
+    }
+    uint32_t count = call_list_count(c, call);
+    model_state_copy(out, in);
+    return c->complete[call] == CALL_OPEN ||
+           (count == in->count &&
+            (count == 0 || memcmp(in->words, call_list(c, call),
+                                  count * sizeof(*in->words)) == 0));
+}
+
+static bool
+set_pure(const struct calls *c, uint32_t call)
+{
+    return c->function[call] == SET_CONTAINS || c->function[call] == SET_READ ||
+           c->result[call] == 0;
+}
+
+static void
+set_describe(const struct calls *c, uint32_t call, struct buf *out)
+{
+    uint8_t function = c->function[call];
+    bool open = c->complete[call] == CALL_OPEN;
+
+    buf_puts(out, c->model->functions[function]);
+    model_words_key(c, call, out);
+    if (function == SET_READ) {
+        if (!open) {
+            buf_puts(out, ": the set");
+            model_words_contents(c, call_list(c, call),
+                                 call_list_count(c, call), out);
+            return;
+        }
+    } else {
+        buf_puts(out, " ");
+        model_words_value(c, c->a[call], out);
+    }
+    bool told = c->result[call] != VALUE_ABSENT;
+    if (open) {
+        buf_puts(out, " (unknown)");
+    } else if (function == SET_CONTAINS) {
+        buf_puts(out, c->result[call] == 1 ? ": yes" : ": no");
+    } else {
+        buf_puts(out,
+                 told && c->result[call] == 0 ? ": changed nothing" : ": ok");
+    }
+}
+
+static void
+set_describe_state(const struct calls *c, const struct model_state *s,
+                   struct buf *out)
+{
+    buf_puts(out, "the set");
+    model_words_contents(c, s->words, s->count, out);
+}
+
+static const char *const set_functions[] = {[SET_ADD] = "add",
+                                            [SET_REMOVE] = "remove",
+                                            [SET_CONTAINS] = "contains",
+                                            [SET_READ] = "read",
+                                            NULL};
+
+const struct model_ops model_set = {
+    .name = "set",
+    .description = "a set: add, remove, contains, read of all",
+    .functions = set_functions,
+    .decode = set_decode,
+    .init = set_init,
+    .step = set_step,
+    .pure = set_pure,
+    .describe = set_describe,
+    .describe_state = set_describe_state,
+};

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How random-calls.h calls each sequential model.
+ */
+#ifndef ORDEAL_TESTS_RANDOM_MODELS_H
+#define ORDEAL_TESTS_RANDOM_MODELS_H
+
+#include "analyzer/models/functions.h"
+#include "analyzer/models/registry.h"
+#include "analyzer/models/txn.h"
+#include "tests/lib/random-calls.h"
+
+/* ---- registers ---- */
+
+static inline void
+random_register_draw(struct random_calls *g, struct random_client *client,
+                     struct call *ret)
+{
+    (void)client;
+    if (random_below(g, 2) == 0) {
+        ret->function = REGISTER_READ;
+    } else {
+        ret->function = REGISTER_WRITE;
+        ret->a = random_value(g);
+    }
+}
+
+static inline void
+random_cas_register_draw(struct random_calls *g, struct random_client *client,
+                         struct call *ret)
+{
+    if (random_below(g, 3) > 0) {
+        random_register_draw(g, client, ret);
+        return;
+    }
+    ret->function = REGISTER_CAS;
+    /* New values alone would never be expected by anybody. */
+    ret->a = g->options->values == 0 && g->next_value > 0
+                 ? 1 + random_below(g, g->next_value)
+                 : random_value(g);
+    ret->b = random_value(g);
+}
+
+static inline bool
+random_register_answer(struct random_calls *g, struct random_client *client,
+                       const struct model_state *s, uint32_t call)
+{
+    struct calls *c = g->c;
+
+    (void)client;
+    if (c->function[call] == REGISTER_READ) {
+        c->result[call] = s->words[0];
+    } else if (c->function[call] == REGISTER_CAS) {
+        c->result[call] = c->a[call] == s->words[0];
+    }
+    return true;
+}
+
+/* ---- kv: numbers are put, appended and read as lists of digits ---- */
+
+static inline void
+random_kv_draw(struct random_calls *g, struct random_client *client,
+               struct call *ret)
+{
+    char text[16];
+
+    random_register_draw(g, client, ret);
+    if (ret->function == REGISTER_WRITE) {
+        int len = snprintf(text, sizeof(text), "<%u>", ret->a);
+        ret->a = value_of_text(g->c, text, (size_t)len);
+        if (random_below(g, 3) > 0) {
+            ret->function = REGISTER_APPEND;
+        }
+    }
+}
+
+static inline bool
+random_kv_answer(struct random_calls *g, struct random_client *client,
+                 const struct model_state *s, uint32_t call)
+{
+    char text[4096];
+    size_t at = 0, len;
+
+    (void)client;
+    if (g->c->function[call] != REGISTER_READ) {
+        return true;
+    }
+    for (uint32_t i = 0; i < s->count; i++) {
+        const char *piece = value_to_text(g->c, s->words[i], &len);
+        if (at + len > sizeof(text)) {
+            return false;
+        }
+        memcpy(text + at, piece, len);
+        at += len;
+    }
+    g->c->result[call] = value_of_text(g->c, text, at);
+    return true;
+}
+
+/* ---- queue and stack ---- */
+
+static inline void
+random_queue_draw(struct random_calls *g, struct random_client *client,
+                  struct call *ret)
+{
+    (void)client;
+    ret->function = (uint8_t)random_below(g, 2);
+    if (ret->function == QUEUE_ENQUEUE) {
+        ret->a = random_value(g);
+    }
+}
+
+static inline bool
+random_queue_answer(struct random_calls *g, struct random_client *client,
+                    const struct model_state *s, uint32_t call)
+{
+    (void)client;
+    if (g->c->function[call] == QUEUE_DEQUEUE) {
+        g->c->result[call] = s->count == 0 ? VALUE_NIL : s->words[0];
+    }
+    return true;
+}
+
+static inline bool
+random_stack_answer(struct random_calls *g, struct random_client *client,
+                    const struct model_state *s, uint32_t call)
+{
+    (void)client;
+    if (g->c->function[call] == STACK_POP) {
+        g->c->result[call] = s->count == 0 ? VALUE_NIL : s->words[s->count - 1];
+    }
+    return true;
+}
+
+/* ---- set ---- */
+
+static inline void
+random_set_draw(struct random_calls *g, struct random_client *client,
+                struct call *ret)
+{
+    (void)client;
+    ret->function = (uint8_t)random_below(g, 4);
+    if (ret->function == SET_ADD) {
+        ret->a = random_value(g);
+    } else if (ret->function != SET_READ) {
+        ret->a = g->options->values == 0 ? random_below(g, g->next_value + 1)
+                                         : random_value(g);
+    }
+}
+
+static inline bool
+random_set_answer(struct random_calls *g, struct random_client *client,
+                  const struct model_state *s, uint32_t call)
+{
+    struct calls *c = g->c;
+    bool there = false;
+
+    (void)client;
+    for (uint32_t i = 0; i < s->count; i++) {
+        there = there || s->words[i] == c->a[call];
+    }
+    switch (c->function[call]) {
+    case SET_CONTAINS:
+        c->result[call] = there;
+        break;
+    case SET_READ:
+        c->list[call] = calls_list(c, s->words, s->count);
+        break;
+    default:
+        if (random_below(g, 3) > 0) {
+            c->result[call] = there == (c->function[call] == SET_REMOVE);
+        }
+    }
+    return true;
+}
+
+/* ---- locks ---- */
+
+/* memory: 1 + the token this client holds; 1: it holds one without token. */
+static inline void
+random_lock_draw(struct random_calls *g, struct random_client *client,
+                 struct call *ret)
+{
+    ret->a = client->process;
+    ret->function = client->memory > 0 ? LOCK_RELEASE : LOCK_ACQUIRE;
+    if (client->memory > 1 && random_below(g, 2) == 0) {
+        ret->b = (uint32_t)client->memory - 1;
+    }
+}
+
+static inline bool
+random_mutex_answer(struct random_calls *g, struct random_client *client,
+                    const struct model_state *s, uint32_t call)
+{
+    if (g->c->function[call] == LOCK_ACQUIRE) {
+        client->memory = 1;
+        return s->words[0] == VALUE_NIL;
+    }
+    client->memory = 0;
+    return s->words[0] == g->c->a[call];
+}
+
+static inline bool
+random_fenced_lock_answer(struct random_calls *g, struct random_client *client,
+                          const struct model_state *s, uint32_t call)
+{
+    if (!random_mutex_answer(g, client, s, call)) {
+        return false;
+    }
+    if (g->c->function[call] == LOCK_ACQUIRE) {
+        g->next_value += 1 + random_below(g, 3);
+        g->c->result[call] = g->next_value;
+        client->memory = 1 + (uint64_t)g->next_value;
+    }
+    return true;
+}
+
+/* ---- counter ---- */
+
+static inline void
+random_counter_draw(struct random_calls *g, struct random_client *client,
+                    struct call *ret)
+{
+    (void)client;
+    ret->function = (uint8_t)random_below(g, 2);
+    if (ret->function == COUNTER_ADD) {
+        ret->a = value_of_int(g->c, (int64_t)random_below(g, 4) -
+                                        (g->options->values == 0 ? 0 : 1));
+    }
+}
+
+static inline bool
+random_counter_answer(struct random_calls *g, struct random_client *client,
+                      const struct model_state *s, uint32_t call)
+{
+    (void)client;
+    if (g->c->function[call] == COUNTER_READ) {
+        uint64_t n = s->words[0] | (uint64_t)s->words[1] << 32;
+        g->c->result[call] = value_of_int(g->c, (int64_t)n);
+    }
+    return true;
+}
+
+/* ---- multi-register: three registers ---- */
+
+static inline void
+random_multi_register_draw(struct random_calls *g, struct random_client *client,
+                           struct call *ret)
+{
+    uint32_t words[8], count = 0;
+
+    (void)client;
+    for (uint32_t ops = 1 + random_below(g, 2); ops > 0; ops--) {
+        bool write = random_below(g, 2) == 0;
+        words[count++] = write ? TXN_WRITE : TXN_READ;
+        words[count++] = 1000 + random_below(g, 3);
+        words[count++] = write ? random_value(g) : VALUE_ABSENT;
+    }
+    ret->function = TXN_DONE;
+    ret->list = calls_list(g->c, words, count);
+}
+
+static inline bool
+random_multi_register_answer(struct random_calls *g,
+                             struct random_client *client,
+                             const struct model_state *s, uint32_t call)
+{
+    uint32_t words[16], count = 0, now[3] = {VALUE_NIL, VALUE_NIL, VALUE_NIL};
+    struct txn_op op;
+
+    (void)client;
+    for (uint32_t i = 0; i + 1 < s->count; i += 2) {
+        now[s->words[i] - 1000] = s->words[i + 1];
+    }
+    for (uint32_t at = 0; txn_next(g->c, call, &at, &op);) {
+        words[count++] = op.kind;
+        words[count++] = op.key;
+        if (op.kind == TXN_WRITE) {
+            now[op.key - 1000] = op.value;
+            words[count++] = op.value;
+        } else if (now[op.key - 1000] == VALUE_NIL) {
+            words[count++] = VALUE_NIL;
+        } else {
+            words[count++] = 1;
+            words[count++] = now[op.key - 1000];
+        }
+    }
+    g->c->list[call] = calls_list(g->c, words, count);
+    return true;
+}
+
+static const struct random_model random_models[] = {
+    {&model_register, random_register_draw, random_register_answer},
+    {&model_cas_register, random_cas_register_draw, random_register_answer},
+    {&model_kv, random_kv_draw, random_kv_answer},
+    {&model_fifo_queue, random_queue_draw, random_queue_answer},
+    {&model_stack, random_queue_draw, random_stack_answer},
+    {&model_set, random_set_draw, random_set_answer},
+    {&model_mutex, random_lock_draw, random_mutex_answer},
+    {&model_fenced_lock, random_lock_draw, random_fenced_lock_answer},
+    {&model_counter, random_counter_draw, random_counter_answer},
+    {&model_multi_register, random_multi_register_draw,
+     random_multi_register_answer},
+};
+
+#define RANDOM_MODEL_COUNT (sizeof(random_models) / sizeof(random_models[0]))
+
+/* NULL: this model is not called at random. */
+static inline const struct random_model *
+random_model_find(const char *name)
+{
+    for (size_t i = 0; i < RANDOM_MODEL_COUNT; i++) {
+        if (strcmp(random_models[i].ops->name, name) == 0) {
+            return &random_models[i];
+        }
+    }
+    return NULL;
+}
+
+#endif
