@@ -234,7 +234,8 @@ word(const char *text, const char *const *names, unsigned count)
 {
     unsigned i = 0;
 
-    while (i < count - 1 && strcmp(text, names[i]) != 0)
+    while (i < count - 1 &&
+           (text[0] != names[i][0] || strcmp(text, names[i]) != 0))
         i++;
     return i;
 }

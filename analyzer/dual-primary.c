@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "analyzer/checker.h"
+#include "analyzer/order.h"
 
 struct commit {
     uint64_t term;
@@ -55,7 +56,7 @@ dual_primary_check(struct checker_run *run)
             alone(t, a->operation, a->attempt))
             c[count++] = (struct commit){a->term, i};
     }
-    qsort(c, count, sizeof(*c), commit_compare);
+    order_nearly(c, count, sizeof(*c), commit_compare);
     for (size_t i = 1; i < count && !checker_expired(run); i++) {
         const struct answer *a = &t->answers[c[i - 1].answer];
         const struct answer *b = &t->answers[c[i].answer];

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyzer/order.h"
 #include "analyzer/report.h"
 
 /* Times of the attempts of one outcome, each list sorted. */
@@ -53,10 +54,10 @@ times_init(struct times times[static 3], const struct table *t)
         to->complete_ns[to->count++] = a->complete_ns[i];
     }
     for (unsigned o = 0; o < 3; o++) {
-        qsort(times[o].invoke_ns, times[o].count, sizeof(int64_t),
-              time_compare);
-        qsort(times[o].complete_ns, times[o].count, sizeof(int64_t),
-              time_compare);
+        order_nearly(times[o].invoke_ns, times[o].count, sizeof(int64_t),
+                     time_compare);
+        order_nearly(times[o].complete_ns, times[o].count, sizeof(int64_t),
+                     time_compare);
     }
 }
 
@@ -180,7 +181,7 @@ evidence_faults(const struct table *t)
     json_t *ret = json_array();
     CLEANUP_FREE struct fault_fact *facts =
         xcalloc(t->remark_count + 1ul, sizeof(*facts));
-    struct times times[3];
+    struct times times[3] = {0};
     struct map by_id = {0};
     uint32_t count = 0;
 
@@ -203,7 +204,8 @@ evidence_faults(const struct table *t)
         fault_stage(&facts[*at], r);
     }
     map_release(&by_id);
-    times_init(times, t);
+    if (count > 0)
+        times_init(times, t);
     for (uint32_t i = 0; i < count; i++)
         if (facts[i].injected_ns >= 0)
             json_array_append_new(ret, fault_json(&facts[i], t, times));
@@ -218,10 +220,17 @@ evidence_terms(const struct table *t, json_t *ret)
 {
     struct map seen = {0};
     json_int_t views = 0;
+    uint64_t last = 0;
 
-    for (uint32_t i = 0; i < t->answer_count; i++)
-        if (t->answers[i].index != INDEX_NONE)
-            *map_put(&seen, (struct id128){0, t->answers[i].term}) = 0;
+    for (uint32_t i = 0; i < t->answer_count; i++) {
+        const struct answer *a = &t->answers[i];
+
+        /* Terms last long: most answers are of the last one's. */
+        if (a->index == INDEX_NONE || (seen.count > 0 && a->term == last))
+            continue;
+        last = a->term;
+        *map_put(&seen, (struct id128){0, last}) = 0;
+    }
     for (uint32_t i = 0; i < t->remark_count; i++) {
         int64_t term;
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "analyzer/facts.h"
+#include "analyzer/order.h"
 
 static uint32_t *
 numbers(size_t count)
@@ -118,8 +119,6 @@ grant_compare(const void *x, const void *y)
 {
     const struct grant *a = x, *b = y;
 
-    if (a->resource != b->resource)
-        return a->resource < b->resource ? -1 : 1;
     if (a->index != b->index)
         return a->index < b->index ? -1 : 1;
     if (a->end != b->end)
@@ -151,6 +150,33 @@ add_grants(struct facts *f, uint32_t answer)
     }
 }
 
+/* By resource, and for each in the order of positions, or of time. */
+static void
+sort_grants(struct facts *f)
+{
+    struct grant *sorted = xcalloc(f->grant_count + 1ul, sizeof(*sorted));
+    uint32_t first = 0;
+
+    for (uint32_t i = 0; i < f->grant_count; i++)
+        f->resources[f->grants[i].resource].grant_count++;
+    for (uint32_t r = 0; r < f->resource_count; r++) {
+        f->resources[r].grant_first = first;
+        first += f->resources[r].grant_count;
+        f->resources[r].grant_count = 0;
+    }
+    for (uint32_t i = 0; i < f->grant_count; i++) {
+        struct resource_fact *r = &f->resources[f->grants[i].resource];
+
+        sorted[r->grant_first + r->grant_count++] = f->grants[i];
+    }
+    for (uint32_t r = 0; r < f->resource_count; r++)
+        order_nearly(sorted + f->resources[r].grant_first,
+                     f->resources[r].grant_count, sizeof(*sorted),
+                     grant_compare);
+    free(f->grants);
+    f->grants = sorted;
+}
+
 static void
 collect_grants(struct facts *f)
 {
@@ -168,13 +194,7 @@ collect_grants(struct facts *f)
             a->code == CODE_OK)
             add_grants(f, i);
     }
-    qsort(f->grants, f->grant_count, sizeof(f->grants[0]), grant_compare);
-    for (uint32_t i = f->grant_count; i-- > 0;) {
-        struct resource_fact *r = &f->resources[f->grants[i].resource];
-
-        r->grant_first = i;
-        r->grant_count++;
-    }
+    sort_grants(f);
 }
 
 /* Creations, and reserves that may have made leases unseen. */

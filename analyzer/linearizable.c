@@ -22,6 +22,7 @@
 
 #include "analyzer/allocator.h"
 #include "analyzer/checker.h"
+#include "analyzer/order.h"
 
 /* A bundle may need one expiry per member, and a few steps around them. */
 #define SEARCH_DEPTH_MAX 80
@@ -173,7 +174,7 @@ collect(struct replay *r)
     for (uint32_t i = 0; i < t->expired_count; i++)
         add_item(r, t->expired[i].index, ITEM_EXPIRED, i,
                  t->expired[i].operation);
-    qsort(r->items, r->count, sizeof(r->items[0]), item_compare);
+    order_nearly(r->items, r->count, sizeof(r->items[0]), item_compare);
     return true;
 }
 
@@ -240,7 +241,7 @@ collect_lost_ticks(struct replay *r)
             o->outcome[op] == OUTCOME_UNKNOWN)
             r->ticks[r->tick_count++] =
                 (struct lost_tick){o->amount[op], o->invoke[op]};
-    qsort(r->ticks, r->tick_count, sizeof(r->ticks[0]), tick_compare);
+    order_nearly(r->ticks, r->tick_count, sizeof(r->ticks[0]), tick_compare);
 }
 
 static void

@@ -21,6 +21,7 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/lost-write.c \
 	%D%/map.c %D%/map.h \
 	%D%/missing-operation-id.c \
+	%D%/order.c %D%/order.h \
 	%D%/phantom-result.c \
 	%D%/position-conflict.c \
 	%D%/registry.c \

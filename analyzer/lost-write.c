@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "analyzer/judge-read.h"
+#include "analyzer/order.h"
 
 /* ---- sweeps ---- */
 
@@ -84,7 +85,7 @@ collect_changes(struct checker_run *run)
         add_lease_changes(f, g, &c);
     }
     if (c.count > 0)
-        qsort(c.items, c.count, sizeof(c.items[0]), change_compare);
+        order_nearly(c.items, c.count, sizeof(c.items[0]), change_compare);
     return c;
 }
 

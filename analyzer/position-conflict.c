@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "analyzer/checker.h"
+#include "analyzer/order.h"
 
 /* Somebody says that this operation, or expiry, stands at this index. */
 struct entry {
@@ -62,7 +63,7 @@ collect_entries(const struct table *t, size_t *ret_count)
                                     o->invoke[x->operation],
                                     o->end[x->operation]};
     }
-    qsort(e, count, sizeof(*e), entry_compare);
+    order_nearly(e, count, sizeof(*e), entry_compare);
     for (size_t i = 0; i < count; i++)
         if (kept == 0 || e[kept - 1].index != e[i].index ||
             e[kept - 1].operation != e[i].operation ||

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "analyzer/judge-read.h"
+#include "analyzer/order.h"
 
 /* By the event of an answer: the highest position known to the clients. */
 struct known {
@@ -47,7 +48,7 @@ collect_known(const struct table *t, uint32_t *ret_count)
             continue;
         known[count++] = (struct known){a->event, i, index};
     }
-    qsort(known, count, sizeof(known[0]), known_compare);
+    order_nearly(known, count, sizeof(known[0]), known_compare);
     for (uint32_t i = 1; i < count; i++) {
         if (known[i - 1].index >= known[i].index) {
             known[i].index = known[i - 1].index;

@@ -82,7 +82,7 @@ const struct value *
 fields_get(const struct fields *f, const char *key)
 {
     for (size_t i = 0; i < f->count; i++)
-        if (strcmp(f->items[i].key, key) == 0)
+        if (f->items[i].key[0] == key[0] && strcmp(f->items[i].key, key) == 0)
             return &f->items[i].value;
     return NULL;
 }

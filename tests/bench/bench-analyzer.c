@@ -2,8 +2,9 @@
 /*
  * How fast a history is judged: builds one of N operations (default one
  * million; the first argument) in memory, as eight clients at a sequential
- * allocator would leave it, and prints operations per second of the table, of
- * each checker alone and of all together.
+ * allocator would leave it, and prints operations per second of CPU time of
+ * the table (with the making of its events), of each checker alone (with the
+ * facts and the evidence) and of all together.
  *
  *   analyzer-bench [OPERATIONS]
  */
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "analyzer/analyzer.h"
 #include "analyzer/checker.h"
@@ -171,17 +173,26 @@ bench_fill(struct bench *b, uint64_t count)
     arena_release(&b->arena);
 }
 
+/* Of this process, all threads together: what else runs does not count. */
+static int64_t
+cpu_now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
 static double
 seconds_since(int64_t start_ns)
 {
-    return (double)(clock_now_ns(clock_monotonic()) - start_ns) /
-           (double)NS_PER_S;
+    return (double)(cpu_now_ns() - start_ns) / (double)NS_PER_S;
 }
 
 static void
 bench_line(const char *what, uint64_t count, double seconds)
 {
-    printf("%-22s %8.3f s %12.0f operations/s\n", what, seconds,
+    printf("%-22s %8.3f s CPU %12.0f operations/s\n", what, seconds,
            (double)count / seconds);
     fflush(stdout);
 }
@@ -193,7 +204,7 @@ bench_judge(const struct bench *b, const char *checker, uint64_t count)
     const char *names[] = {checker, NULL};
     struct analyzer_options options = {.checkers =
                                            checker == NULL ? NULL : names};
-    int64_t start_ns = clock_now_ns(clock_monotonic());
+    int64_t start_ns = cpu_now_ns();
     struct error err;
     json_t *result;
     int status;
@@ -215,7 +226,7 @@ int
 main(int argc, char **argv)
 {
     uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 0) : 1000000;
-    int64_t start_ns = clock_now_ns(clock_monotonic());
+    int64_t start_ns = cpu_now_ns();
     struct bench b = {0};
     struct rusage usage;
     int status = 0;

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "analyzer/order.h"
+#include "harness/base/rng.h"
 #include "tests/lib/table-builder.h"
 #include "tests/lib/tap.h"
 
@@ -307,9 +309,41 @@ test_evidence(void)
     builder_release(&b);
 }
 
+/* Nearly in order, in no order, with equal elements: as qsort, and stable. */
+static int
+pair_compare(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+
+    return x[0] < y[0] ? -1 : x[0] > y[0];
+}
+
+static void
+test_order_nearly(void)
+{
+    enum { COUNT = 2000 };
+    static uint32_t pairs[COUNT][2];
+    struct rng rng;
+
+    rng_init(&rng, 7);
+    for (unsigned spread = 1; spread < 100000; spread *= 10) {
+        for (uint32_t i = 0; i < COUNT; i++) {
+            pairs[i][0] = i / 2 + (uint32_t)rng_below(&rng, spread);
+            pairs[i][1] = i;
+        }
+        order_nearly(pairs, COUNT, sizeof(pairs[0]), pair_compare);
+        for (uint32_t i = 1; i < COUNT; i++) {
+            CHECK(pairs[i - 1][0] <= pairs[i][0]);
+            if (pairs[i - 1][0] == pairs[i][0])
+                CHECK(pairs[i - 1][1] < pairs[i][1]);
+        }
+    }
+}
+
 int
 main(void)
 {
+    RUN(test_order_nearly);
     RUN(test_retries_fold);
     RUN(test_other_contents_are_another_operation);
     RUN(test_reads_and_ticks_never_fold);
