@@ -20,5 +20,6 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/set-full.c \
 	%D%/stack.c \
 	%D%/total-queue.c \
+	%D%/txn-level.c %D%/txn-level.h \
 	%D%/txn.c %D%/txn.h \
 	%D%/unique-ids.c

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "analyzer/models/decode.h"
+#include "analyzer/models/registry.h"
 #include "harness/base/arena.h"
 #include "harness/base/buf.h"
 
@@ -66,6 +67,28 @@ model_named(const struct model_ops *m, const char *name)
     return false;
 }
 
+/* "list-append:si": a model of transactions and a level. */
+static const struct model_ops *
+model_find_level(const char *name)
+{
+    static const struct model_ops *const leveled[] = {model_list_append_levels,
+                                                      model_rw_register_levels};
+    const char *colon = strchr(name, ':');
+    enum txn_level level;
+
+    if (colon == NULL || !txn_level_parse(colon + 1, &level)) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < ARRAY_LEN(leveled); i++) {
+        const struct model_ops *m = &leveled[i][level];
+
+        if (strncmp(m->name, name, (size_t)(colon - name) + 1) == 0) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
 const struct model_ops *
 model_find(const char *name)
 {
@@ -74,7 +97,7 @@ model_find(const char *name)
             return model_registry[i];
         }
     }
-    return NULL;
+    return model_find_level(name);
 }
 
 int

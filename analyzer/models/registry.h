@@ -6,6 +6,7 @@
 #define ORDEAL_ANALYZER_MODELS_REGISTRY_H
 
 #include "analyzer/models/model.h"
+#include "analyzer/models/txn-level.h"
 
 extern const struct model_ops model_register;
 extern const struct model_ops model_cas_register;
@@ -24,5 +25,9 @@ extern const struct model_ops model_unique_ids;
 extern const struct model_ops model_long_fork;
 extern const struct model_ops model_list_append;
 extern const struct model_ops model_rw_register;
+/* The same at each isolation level; not listed, found by name ("NAME:LEVEL").
+ */
+extern const struct model_ops model_list_append_levels[LEVEL_COUNT];
+extern const struct model_ops model_rw_register_levels[LEVEL_COUNT];
 
 #endif

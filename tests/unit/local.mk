@@ -105,6 +105,9 @@ UNIT_TESTS += test-models
 test_models_SOURCES = %D%/test-models.c tests/lib/random-calls.h \
 	tests/lib/random-models.h
 test_models_LDADD = $(ORDEAL_ANALYZER_LIBS)
+UNIT_TESTS += test-txn
+test_txn_SOURCES = %D%/test-txn.c tests/lib/txn-builder.h
+test_txn_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-analyzer-cli
 test_analyzer_cli_SOURCES = %D%/test-analyzer-cli.c
 test_analyzer_cli_LDADD = $(ORDEAL_ANALYZER_LIBS)

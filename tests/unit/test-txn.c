@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engines of transactions: each anomaly by hand and the nearest histories
+ * that lack it, random small histories against brute force, and other people's
+ * histories with known verdicts.  Every core must be invalid by itself.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "analyzer/engines/engine.h"
+#include "harness/base/buf.h"
+#include "harness/base/rng.h"
+#include "tests/lib/tap.h"
+#include "tests/lib/txn-builder.h"
+
+#define MEMORY ((size_t)1 << 30)
+
+static struct decision last;
+static struct calls *history;
+
+static void
+judge(const struct calls *c, struct decision *ret)
+{
+    struct problem p = {.calls = c, .count = c->count, .key = VALUE_ABSENT};
+    struct budget b = {.clock = clock_monotonic(),
+                       .deadline_ns = INT64_MAX,
+                       .memory_bytes = MEMORY};
+
+    engine_decide(c->model->exact[0], &p, &b, ret);
+}
+
+/* The core alone is invalid as well, and its edges join its calls. */
+static bool
+core_stands(const struct calls *c, const struct decision *d)
+{
+    struct problem p = {.calls = c,
+                        .members = d->core,
+                        .count = d->core_count,
+                        .key = VALUE_ABSENT};
+    struct budget b = {.clock = clock_monotonic(),
+                       .deadline_ns = INT64_MAX,
+                       .memory_bytes = MEMORY};
+    struct decision again;
+    bool invalid;
+
+    engine_decide(c->model->exact[0], &p, &b, &again);
+    invalid = again.verdict == VERDICT_INVALID;
+    decision_release(&again);
+    for (uint32_t i = 1; i < d->core_count; i++)
+        invalid = invalid && d->core[i - 1] < d->core[i];
+    for (uint32_t i = 0; i < d->edge_count; i++) {
+        unsigned ends = 0;
+
+        for (uint32_t j = 0; j < d->core_count; j++)
+            ends += (d->core[j] == d->edges[i].from) +
+                    (d->core[j] == d->edges[i].to);
+        invalid = invalid && ends == 2 && d->edges[i].text != NULL;
+    }
+    return invalid;
+}
+
+static void
+forget(void)
+{
+    decision_release(&last);
+    calls_free(history);
+    history = NULL;
+}
+
+/* NULL: valid; else the anomaly's name, which the headline begins with. */
+static bool
+is(const char *model, const char *anomaly, const char *const *texts,
+   size_t count)
+{
+    bool right;
+
+    forget();
+    history = txn_text_calls(model, texts, count);
+    judge(history, &last);
+    if (anomaly == NULL)
+        right = last.verdict == VERDICT_VALID;
+    else
+        right = last.verdict == VERDICT_INVALID &&
+                strncmp(last.headline, anomaly, strlen(anomaly)) == 0 &&
+                last.headline[strlen(anomaly)] == ',' &&
+                core_stands(history, &last);
+    if (!right)
+        printf("# %s: %s: %s%s\n", model, verdict_name(last.verdict),
+               last.headline, last.reason);
+    return right;
+}
+
+#define IS(model, anomaly, ...)                                                \
+    do {                                                                       \
+        static const char *const texts_[] = {__VA_ARGS__};                     \
+        CHECK(is(model, anomaly, texts_, ARRAY_LEN(texts_)));                  \
+    } while (0)
+
+static void
+test_empty(void)
+{
+    forget();
+    history = txn_text_calls("list-append", NULL, 0);
+    judge(history, &last);
+    CHECK_INT(last.verdict, VERDICT_VALID);
+    IS("list-append", NULL, "0 0-1");
+    IS("list-append", NULL, "0 0-1 ax1", "1 2-3 rx[1]");
+}
+
+static void
+test_levels(void)
+{
+    CHECK_STR(model_find("list-append:si")->name,
+              "list-append:snapshot-isolation");
+    CHECK_STR(model_find("list-append:read-committed")->name,
+              "list-append:read-committed");
+    CHECK(model_find("list-append:none") == NULL);
+    CHECK(model_find("register:si") == NULL);
+    CHECK(model_find(":si") == NULL);
+    CHECK_INT(txn_level_of(model_find("list-append")),
+              LEVEL_STRICT_SERIALIZABLE);
+    for (unsigned i = 0; i < LEVEL_COUNT; i++) {
+        enum txn_level level;
+        const struct txn_level_info *info = txn_level_info((enum txn_level)i);
+
+        CHECK(txn_level_parse(info->name, &level) && level == i);
+        CHECK(txn_level_parse(info->alias, &level) && level == i);
+    }
+}
+
+static void
+test_duplicate_elements(void)
+{
+    IS("list-append:ru", "duplicate-elements", "0 0-1 ax1", "1 2-3 rx[1,1]");
+    IS("list-append:ru", NULL, "0 0-1 ax1 ax2", "1 2-3 rx[1,2]");
+}
+
+static void
+test_g0(void)
+{
+    /* x: T1 before T2; y: T2 before T1. */
+    IS("list-append:ru", "G0", "0 0-3 ax1 ay1", "1 1-4 ax2 ay2",
+       "2 5-6 rx[1,2] ry[2,1]");
+    IS("list-append", "G0", "0 0-3 ax1 ay1", "1 1-4 ax2 ay2", "2 5-6 rx[1,2]",
+       "2 7-8 ry[2,1]");
+    IS("list-append", NULL, "0 0-3 ax1 ay1", "1 1-4 ax2 ay2",
+       "2 5-6 rx[1,2] ry[1,2]");
+    /* The one that is open may never have been, at the lowest level. */
+    IS("list-append:ru", NULL, "0 0-3 ax1 ay1", "1 1-? ax2 ay2",
+       "2 5-6 rx[1,2] ry[2,1]");
+    IS("list-append:rc", "G0", "0 0-3 ax1 ay1", "1 1-? ax2 ay2",
+       "2 5-6 rx[1,2] ry[2,1]");
+}
+
+static void
+test_aborted(void)
+{
+    IS("list-append:rc", "G1a", "0 0-1! ax1", "1 2-3 rx[1]");
+    IS("list-append:ru", NULL, "0 0-1! ax1", "1 2-3 rx[1]");
+    IS("list-append", NULL, "0 0-1! ax1", "1 2-3 rx[]");
+    IS("list-append", NULL, "0 0-? ax1", "1 2-3 rx[1]");
+    IS("list-append:rc", "dirty-update", "0 0-1! ax1", "1 2-3 ax2",
+       "1 4-5 rx[1,2]");
+    /* A value that was given again is the one that did not fail. */
+    IS("list-append", NULL, "0 0-1! ax1", "0 2-3 ax1", "1 4-5 rx[1]");
+}
+
+static void
+test_incompatible_order(void)
+{
+    IS("list-append:rc", "incompatible-order", "0 0-5 ax1", "1 1-6 ax2",
+       "2 2-3 rx[1]", "3 4-7 rx[2]");
+    IS("list-append:ru", NULL, "0 0-5 ax1", "1 1-6 ax2", "2 2-3 rx[1]",
+       "3 4-7 rx[2]");
+    IS("list-append", NULL, "0 0-5 ax1", "1 1-6 ax2", "2 2-3 rx[1]",
+       "3 4-7 rx[1,2]");
+    IS("list-append:rc", "G1a", "0 0-5! ax1", "1 1-6 ax2", "2 2-3 rx[1]",
+       "3 4-7 rx[2]");
+}
+
+static void
+test_intermediate(void)
+{
+    IS("list-append:rc", "G1b", "0 0-3 ax1 ax2", "1 1-2 rx[1]");
+    IS("list-append:ru", NULL, "0 0-3 ax1 ax2", "1 1-2 rx[1]");
+    IS("list-append", NULL, "0 0-3 ax1 rx[1] ax2", "1 1-2 rx[1,2]");
+    IS("list-append", NULL, "0 0-3 ax1 ax2", "1 1-2 rx[]");
+}
+
+static void
+test_g1c(void)
+{
+    IS("list-append:rc", "G1c", "0 0-3 ax1 ry[1]", "1 1-2 ay1 rx[1]");
+    IS("list-append:ru", NULL, "0 0-3 ax1 ry[1]", "1 1-2 ay1 rx[1]");
+    IS("list-append", NULL, "0 0-3 ax1 ry[1]", "1 1-2 ay1 rx[]");
+    /* By an overwrite and a read. */
+    IS("list-append:rc", "G1c", "0 0-3 ax1 ry[1]", "1 1-2 ax2 ay1",
+       "2 4-5 rx[1,2]");
+}
+
+static void
+test_internal(void)
+{
+    IS("list-append:si", "internal", "0 0-1 ax1 rx[]");
+    IS("list-append:rc", NULL, "0 0-1 ax1 rx[]");
+    IS("list-append", "internal", "0 0-1 ax1", "1 2-3 rx[1] ax2 rx[1]");
+    IS("list-append", "internal", "0 0-1 ax1", "1 0-3 rx[1] rx[]");
+    IS("list-append", NULL, "0 0-1 ax1", "1 2-3 rx[1] ax2 rx[1,2] rx[1,2]");
+    IS("list-append:rc", "future-read", "0 0-1 rx[1] ax1");
+}
+
+static void
+test_lost_update(void)
+{
+    IS("list-append:si", "lost-update", "0 0-2 rx[] ax1", "1 1-3 rx[] ax2");
+    IS("list-append:rr", "lost-update", "0 0-2 rx[] ax1", "1 1-3 rx[] ax2",
+       "2 4-5 rx[2,1]");
+    IS("list-append:rc", NULL, "0 0-2 rx[] ax1", "1 1-3 rx[] ax2");
+    IS("list-append", NULL, "0 0-2 rx[] ax1", "1 1-3 rx[1] ax2");
+    IS("list-append", NULL, "0 0-2 rx[]", "1 1-3 rx[] ax2");
+    IS("list-append", NULL, "0 0-2 rx[] ax1", "1 1-3! rx[] ax2");
+}
+
+static void
+test_g_single(void)
+{
+    /* Read skew: T2 sees T1's y but not its x. */
+    IS("list-append:si", "G-single", "0 0-3 ax1 ay1", "1 1-2 rx[] ry[1]");
+    IS("list-append:rr", "G-single", "0 0-3 ax1 ay1", "1 1-2 rx[] ry[1]");
+    IS("list-append:rc", NULL, "0 0-3 ax1 ay1", "1 1-2 rx[] ry[1]");
+    IS("list-append", NULL, "0 0-3 ax1 ay1", "1 1-2 rx[] ry[]");
+    IS("list-append", NULL, "0 0-3 ax1 ay1", "1 1-2 rx[1] ry[1]");
+}
+
+/* An append that nobody read cannot stand between an update's read and its own.
+ */
+static void
+test_update(void)
+{
+    IS("list-append:si", "G-single", "0 0-2 ax1 ry[]", "1 1-3 rx[] ax2 ay3");
+    IS("list-append:rc", NULL, "0 0-2 ax1 ry[]", "1 1-3 rx[] ax2 ay3");
+    IS("list-append:si", NULL, "0 0-2 ax1 ry[3]", "1 1-3 rx[] ax2 ay3");
+}
+
+static void
+test_g_nonadjacent(void)
+{
+    /* Long fork: two readers see two writers in different orders. */
+    IS("list-append:si", "G-nonadjacent", "0 0-4 ax1", "1 1-5 ay1",
+       "2 2-6 rx[1] ry[]", "3 3-7 rx[] ry[1]");
+    IS("list-append:rc", NULL, "0 0-4 ax1", "1 1-5 ay1", "2 2-6 rx[1] ry[]",
+       "3 3-7 rx[] ry[1]");
+    IS("list-append", NULL, "0 0-4 ax1", "1 1-5 ay1", "2 2-6 rx[1] ry[]",
+       "3 3-7 rx[1] ry[1]");
+}
+
+static void
+test_g2_item(void)
+{
+    /* Write skew: a snapshot allows it, an order does not. */
+    IS("list-append:ser", "G2-item", "0 0-2 rx[] ay1", "1 1-3 ry[] ax1");
+    IS("list-append:rr", "G2-item", "0 0-2 rx[] ay1", "1 1-3 ry[] ax1");
+    IS("list-append:si", NULL, "0 0-2 rx[] ay1", "1 1-3 ry[] ax1");
+    IS("list-append", NULL, "0 0-2 rx[] ay1", "1 1-3 ry[1] ax1");
+    CHECK(last.core == NULL);
+}
+
+static void
+test_orders(void)
+{
+    /* A stale read, by the same process and by another one. */
+    IS("list-append", "G-single-process", "0 0-1 ax1", "0 2-3 rx[]");
+    IS("list-append:session-ser", "G-single-process", "0 0-1 ax1",
+       "0 2-3 rx[]");
+    IS("list-append:session-si", "G-single-process", "0 0-1 ax1", "0 2-3 rx[]");
+    IS("list-append:ser", NULL, "0 0-1 ax1", "0 2-3 rx[]");
+    IS("list-append", "G-single-realtime", "0 0-1 ax1", "1 2-3 rx[]");
+    IS("list-append:strong-si", "G-single-realtime", "0 0-1 ax1", "1 2-3 rx[]");
+    IS("list-append:session-ser", NULL, "0 0-1 ax1", "1 2-3 rx[]");
+    IS("list-append", NULL, "0 0-2 ax1", "1 1-3 rx[]");
+    IS("list-append", NULL, "0 0-? ax1", "1 2-3 rx[]");
+    IS("list-append", "G0-realtime", "0 0-1 ax1", "1 2-3 ax2", "2 4-5 rx[2,1]");
+    IS("list-append", "G0-process", "0 0-1 ax1", "0 2-3 ax2", "2 4-5 rx[2,1]");
+    IS("list-append", "G1c-realtime", "0 0-1 rx[1]", "1 2-3 ax1");
+    IS("list-append", "G2-item-realtime", "0 0-5 rx[] ay1", "1 1-2 ax1",
+       "2 3-4 ry[]", "3 6-7 rx[1] ry[1]");
+    IS("list-append", NULL, "0 0-5 rx[] ay1", "1 1-3 ax1", "2 2-4 ry[]",
+       "3 6-7 rx[1] ry[1]");
+}
+
+/* An open transaction that somebody saw did happen, all of it. */
+static void
+test_open_seen(void)
+{
+    IS("list-append:rc", "G1c", "0 0-? ax1 ay2", "1 1-2 ay1 rx[1]",
+       "2 3-4 ry[2,1]", "2 5-6 rx[1]", "3 7-8 ry[2,1] rx[1]",
+       "4 9-10 az1 rx[1]", "5 11-14 ax2 rw[1]", "6 12-13 aw1 rx[1,2]");
+    IS("list-append:ser", "G-single", "0 0-? ax1 ay1", "1 2-3 rx[1] ry[]");
+    IS("list-append", NULL, "0 0-? ax1 ay1", "1 2-3 rx[1] ry[1]");
+    IS("list-append", NULL, "0 0-? ax1 ay1", "1 2-3 rx[] ry[]");
+}
+
+/* What nobody read comes behind what was read. */
+static void
+test_unread(void)
+{
+    IS("list-append:ser", "G2-item", "0 0-1 ax2 ay5", "1 0-3 ru[] rv[] ax0",
+       "2 0-4 av1 au4 rx[]", "3 5-6 au8", "4 7-8 av7 ax10");
+    IS("list-append", NULL, "0 0-1 ax1", "0 2-3 rx[1] ax2");
+    IS("list-append", NULL, "0 0-1 ax1", "0 2-3 rx[1] ax2", "0 4-5 ax3");
+    IS("list-append", "G-single-process", "0 0-1 ax1", "0 2-3 ax2",
+       "0 4-5 rx[1]");
+    IS("list-append", NULL, "0 0-1 ax1", "1 2-3 ax2", "2 4-5 ax3");
+}
+
+/* Elements that nobody in the history made: others were there. */
+static void
+test_strangers(void)
+{
+    IS("list-append", NULL, "0 0-1 rx[9]", "0 2-3 ax1", "0 4-5 rx[9,1]");
+    IS("list-append", "G-single-process", "0 0-1 ax1", "0 2-3 rx[1,9]",
+       "0 4-5 ax2", "0 6-7 rx[1,9]");
+}
+
+static void
+test_ambiguous(void)
+{
+    static const char *const texts[] = {"0 0-1 ax1", "1 2-3 ax1",
+                                        "2 4-5 rx[1]"};
+
+    forget();
+    history = txn_text_calls("list-append", texts, ARRAY_LEN(texts));
+    judge(history, &last);
+    CHECK_INT(last.verdict, VERDICT_UNKNOWN);
+    CHECK(strstr(last.reason, "twice") != NULL);
+}
+
+static void
+test_words(void)
+{
+    IS("list-append", "G-single", "0 0-3 ax5 ay1", "1 1-2 rx[] ry[1]");
+    CHECK(strstr(last.headline, "what may still hold: read-committed)"));
+    CHECK(strstr(last.headline, "T1 (line 1) < T2 (line 2) because T2 observed "
+                                "T1's append of 1 to key \"y\""));
+    CHECK(strstr(last.headline, "T2 (line 2) < T1 (line 1) because T2 did not "
+                                "observe T1's append of 5 to key \"x\""));
+    CHECK_INT(last.core_count, 2);
+    CHECK_INT(last.edge_count, 2);
+    CHECK_INT(last.edges[0].kind, EDGE_OBSERVED);
+    CHECK_INT(last.edges[1].kind, EDGE_ANTI);
+}
+
+/* Of many cycles the shortest. */
+static void
+test_shortest(void)
+{
+    IS("list-append:ser", "G0", "0 0-1 aa1 ac2", "0 2-3 aa2 ab1",
+       "0 4-5 ab2 ac1", "0 6-7 ad1 ae2", "0 8-9 ad2 ae1 aa3",
+       "0 10-11 ra[1,2,3] rb[1,2] rc[1,2] rd[1,2] re[1,2]");
+    CHECK_INT(last.edge_count, 2);
+}
+
+/* ---- random histories ---- */
+
+#define RANDOM_TXNS 6
+#define RANDOM_WORDS 64
+
+struct random_txn {
+    uint32_t words[RANDOM_WORDS], count, process, invoke, complete;
+    bool failed, open, ran;
+};
+
+struct random_history {
+    struct rng rng;
+    bool lists;
+    struct truth_state now, old;
+    struct random_txn txns[RANDOM_TXNS];
+    uint32_t count, keys, next_value;
+};
+
+static void
+random_op(struct random_history *h, struct random_txn *t,
+          struct truth_state *view)
+{
+    uint32_t key = (uint32_t)rng_below(&h->rng, h->keys);
+    uint32_t *w = &t->words[t->count], n;
+
+    w[1] = key;
+    if (rng_chance(&h->rng, 0.5)) {
+        w[0] = h->lists ? TXN_APPEND : TXN_WRITE;
+        w[2] = ++h->next_value;
+        t->count += 3;
+        n = h->lists ? view->keys[key].count : 0;
+        view->keys[key].values[n] = w[2];
+        view->keys[key].count = n + 1;
+        n = h->lists ? h->now.keys[key].count : 0;
+        if (t->failed && !rng_chance(&h->rng, 0.05))
+            return;
+        h->now.keys[key].values[n] = w[2];
+        h->now.keys[key].count = n + 1;
+        return;
+    }
+    w[0] = TXN_READ;
+    n = view->keys[key].count;
+    if (t->failed || t->open) {
+        w[2] = VALUE_ABSENT;
+        t->count += 3;
+        return;
+    }
+    if (n > 0 && h->lists && rng_chance(&h->rng, 0.05))
+        n--;
+    w[2] = n == 0 ? VALUE_NIL : n;
+    memcpy(&w[3], view->keys[key].values, n * sizeof(*w));
+    t->count += 3 + n;
+}
+
+/* Runs against what is there, or against something older. */
+static void
+random_run(struct random_history *h, struct random_txn *t)
+{
+    uint32_t ops = 1 + (uint32_t)rng_below(&h->rng, 3);
+    struct truth_state view = rng_chance(&h->rng, 0.2) ? h->old : h->now;
+
+    if (rng_chance(&h->rng, 0.3))
+        h->old = h->now;
+    t->ran = true;
+    for (uint32_t i = 0; i < ops; i++) {
+        if (rng_chance(&h->rng, 0.05))
+            view = h->now;
+        random_op(h, t, &view);
+    }
+}
+
+static struct calls *
+random_calls(struct random_history *h, const char *model)
+{
+    uint32_t running[3] = {0}, rank = 0, done = 0;
+    uint32_t total = 2 + (uint32_t)rng_below(&h->rng, RANDOM_TXNS - 1);
+    struct calls *c = calls_new_raw(model_find(model));
+
+    h->keys = 1 + (uint32_t)rng_below(&h->rng, 3);
+    while (done < total) {
+        uint32_t p = (uint32_t)rng_below(&h->rng, 3);
+        struct random_txn *t;
+
+        if (running[p] == 0) {
+            if (h->count == total)
+                continue;
+            t = &h->txns[h->count++];
+            running[p] = h->count;
+            t->process = p;
+            t->invoke = rank++;
+            t->failed = rng_chance(&h->rng, 0.08);
+            t->open = !t->failed && rng_chance(&h->rng, 0.1);
+            if (rng_chance(&h->rng, 0.5))
+                random_run(h, t);
+            continue;
+        }
+        t = &h->txns[running[p] - 1];
+        if (!t->ran)
+            random_run(h, t);
+        t->complete = t->open ? CALL_OPEN : rank++;
+        running[p] = 0;
+        done++;
+    }
+    for (uint32_t i = 0; i < total; i++) {
+        struct random_txn *t = &h->txns[i];
+        uint32_t call = calls_append(c, t->failed ? TXN_FAILED : TXN_DONE,
+                                     t->process, t->invoke, t->complete);
+
+        c->list[call] = calls_list(c, t->words, t->count);
+        c->line[call] = i + 1;
+    }
+    return c;
+}
+
+static void
+random_print(const struct calls *c)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct buf b;
+
+        buf_init(&b, 4096);
+        model_describe(c, i, &b);
+        printf("# T%u p%u %u-%d %s\n", i + 1, c->process[i], c->invoke[i],
+               (int)c->complete[i], buf_text(&b));
+        buf_release(&b);
+    }
+    printf("# %s: %s %s\n", c->model->name, last.headline, last.reason);
+}
+
+/*
+ * 'complete': what is not invalid must be explained by some order.  Without:
+ * only that no alarm is false.
+ */
+static bool
+random_agrees(uint64_t seed, const char *model, bool complete,
+              unsigned verdicts[3])
+{
+    struct random_history h = {.lists = model[0] == 'l'};
+    bool allowed, right;
+
+    rng_init(&h.rng, seed);
+    forget();
+    history = random_calls(&h, model);
+    judge(history, &last);
+    verdicts[last.verdict]++;
+    allowed = truth_allows(history, txn_level_of(history->model));
+    right = last.verdict == VERDICT_INVALID
+                ? !allowed && core_stands(history, &last)
+                : allowed || !complete;
+    if (!right) {
+        printf("# seed %llu: truth: %s\n", (unsigned long long)seed,
+               allowed ? "allowed" : "not allowed");
+        random_print(history);
+    }
+    return right;
+}
+
+static unsigned
+random_count(void)
+{
+    const char *text = getenv("ORDEAL_TXN_TRIALS");
+
+    return text == NULL ? 20000 : (unsigned)strtoul(text, NULL, 10);
+}
+
+static void
+random_level(const char *model, bool complete)
+{
+    unsigned verdicts[3] = {0}, count = random_count();
+
+    for (uint64_t seed = 1; seed <= count; seed++)
+        CHECK(random_agrees(seed, model, complete, verdicts));
+    printf("# %s: %u valid, %u unknown, %u invalid of %u\n", model,
+           verdicts[VERDICT_VALID], verdicts[VERDICT_UNKNOWN],
+           verdicts[VERDICT_INVALID], count);
+    /* Both happen often enough to mean something. */
+    CHECK(verdicts[VERDICT_VALID] > count / 20);
+    CHECK(verdicts[VERDICT_INVALID] > count / 20);
+}
+
+static void
+test_random_lists(void)
+{
+    random_level("list-append", true);
+    random_level("list-append:serializable", true);
+    random_level("list-append:strong-session-serializable", true);
+}
+
+static void
+test_random_lists_snapshot(void)
+{
+    random_level("list-append:snapshot-isolation", false);
+    random_level("list-append:strong-session-snapshot-isolation", false);
+    random_level("list-append:strong-snapshot-isolation", false);
+}
+
+int
+main(void)
+{
+    RUN(test_empty);
+    RUN(test_levels);
+    RUN(test_duplicate_elements);
+    RUN(test_g0);
+    RUN(test_aborted);
+    RUN(test_incompatible_order);
+    RUN(test_intermediate);
+    RUN(test_g1c);
+    RUN(test_internal);
+    RUN(test_lost_update);
+    RUN(test_g_single);
+    RUN(test_update);
+    RUN(test_g_nonadjacent);
+    RUN(test_g2_item);
+    RUN(test_orders);
+    RUN(test_open_seen);
+    RUN(test_unread);
+    RUN(test_strangers);
+    RUN(test_ambiguous);
+    RUN(test_words);
+    RUN(test_shortest);
+    RUN(test_random_lists);
+    RUN(test_random_lists_snapshot);
+    forget();
+    return tap_done();
+}
