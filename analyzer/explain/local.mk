@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 libordeal_analyzer_a_SOURCES += \
+	%D%/choices.c \
+	%D%/edges.c \
 	%D%/explain.h \
+	%D%/layout.c %D%/layout.h \
 	%D%/relevant.c %D%/relevant.h \
 	%D%/shrink.c \
-	%D%/suppose.c %D%/suppose.h
+	%D%/suppose.c %D%/suppose.h \
+	%D%/text.c \
+	%D%/words.c %D%/words.h
 EXTRA_DIST += docs/EXPLANATIONS.md

@@ -33,8 +33,13 @@
 #define WINDOW_FIRST 4u
 /* Cores this small are taken as the engine gave them. */
 #define CORE_SMALL 8u
+/* At least so many calls QuickXplain chooses from: the smallest window is all
+ * reads at times, where a write just before it says more. */
+#define WINDOW_WIDER 16u
 /* The window in which an earlier contradiction is looked for. */
 #define WINDOW_EARLIER 32u
+/* The window that is tried everywhere when nothing is known. */
+#define WINDOW_SCAN 8u
 /* A core with its context has at most so many calls, if the firm ones leave
  * room: more is no explanation. */
 #define CORE_CONTEXT_MAX 24u
@@ -194,6 +199,8 @@ shrink_among(struct shrink *sh, const uint32_t *from, uint32_t count,
     uint32_t n = shrink_candidates(sh, from, count, candidates);
     uint32_t window = n == 0 ? 0 : shrink_window(sh, candidates, n);
     if (window != 0) {
+        if (window < WINDOW_WIDER)
+            window = n < WINDOW_WIDER ? n : WINDOW_WIDER;
         shrink_prefer(sh, candidates, window);
         shrink_quick(sh, false, candidates, window);
     }
@@ -262,6 +269,34 @@ shrink_index(const struct problem *p, uint32_t call)
     return low;
 }
 
+/* A last answer before which a window of calls contradicts, looked for at every
+ * half window; CALL_OPEN: none. */
+static uint32_t
+shrink_scan(struct shrink *sh)
+{
+    uint32_t *all = xcalloc(sh->p->count + 1, sizeof(*all));
+    uint32_t found = CALL_OPEN;
+
+    shrink_begin(sh, CALL_OPEN - 1);
+    uint32_t n = shrink_candidates(sh, NULL, sh->p->count, all);
+    for (uint32_t at = 0; at < n && !budget_expired(sh->budget);
+         at += WINDOW_SCAN / 2) {
+        uint32_t left = n - at;
+        uint32_t end = sh->p->calls->complete[problem_call(sh->p, all[at])];
+
+        shrink_begin(sh, end);
+        if (left > WINDOW_SCAN)
+            left = WINDOW_SCAN;
+        shrink_mark(sh, all + at, left, SUPPOSED_FIRM);
+        if (shrink_contradict(sh)) {
+            found = end;
+            break;
+        }
+    }
+    free(all);
+    return found;
+}
+
 /* With the engine's core, if it is an honest one; else with what a search of
  * our own finds up to where the engine's ends, or anywhere. */
 static bool
@@ -282,7 +317,8 @@ shrink_find(struct shrink *sh, const struct decision *d)
         if (!found && !shrink_among(sh, NULL, sh->p->count, end))
             end = CALL_OPEN - 1;
     }
-    if (end == CALL_OPEN - 1 && !shrink_among(sh, NULL, sh->p->count, end))
+    if (end == CALL_OPEN - 1 && !shrink_among(sh, NULL, sh->p->count, end) &&
+        (end = shrink_scan(sh)) == CALL_OPEN)
         return false;
     return shrink_among(sh, NULL, sh->p->count, shrink_earliest(sh, end));
 }

@@ -58,7 +58,7 @@ struct suppose {
     const struct model_ops *model;
     struct event *events;
     uint32_t event_count;
-    uint8_t *shape; /* per call: SHAPE_ bits */
+    bool *pure; /* per call */
     /* interned states */
     uint32_t *pool;
     size_t pool_len, pool_cap;
@@ -80,8 +80,6 @@ struct suppose {
     uint32_t path_count, path_cap, steps;
     struct set now, next, closure;
 };
-
-enum { SHAPE_PURE = 1, SHAPE_CUT = 2, SHAPE_LATE = 4 };
 
 static bool
 mask_has(const struct mask *m, uint32_t slot)
@@ -122,22 +120,17 @@ suppose_new(const struct problem *p, uint32_t end)
     s->p = p;
     s->model = c->model;
     s->events = xcalloc((size_t)p->count * 2 + 1, sizeof(*s->events));
-    s->shape = xcalloc(p->count + 1, 1);
+    s->pure = xcalloc(p->count + 1, sizeof(*s->pure));
     s->slot_of = xcalloc(p->count + 1, sizeof(*s->slot_of));
     s->call_in = xcalloc(SUPPOSE_SLOTS_MAX, sizeof(*s->call_in));
     for (uint32_t i = 0; i < p->count; i++) {
         uint32_t call = problem_call(p, i);
 
-        if (s->model->pure != NULL && s->model->pure(c, call))
-            s->shape[i] |= SHAPE_PURE;
-        if (c->invoke[call] > end) {
-            s->shape[i] |= SHAPE_LATE;
+        s->pure[i] = s->model->pure != NULL && s->model->pure(c, call);
+        if (c->invoke[call] > end)
             continue;
-        }
         s->events[s->event_count++] = (struct event){c->invoke[call], i, false};
-        if (c->complete[call] == CALL_OPEN || c->complete[call] > end)
-            s->shape[i] |= SHAPE_CUT;
-        else
+        if (c->complete[call] != CALL_OPEN && c->complete[call] <= end)
             s->events[s->event_count++] =
                 (struct event){c->complete[call], i, true};
     }
@@ -158,7 +151,7 @@ suppose_free(struct suppose *s)
     if (s == NULL)
         return;
     free(s->events);
-    free(s->shape);
+    free(s->pure);
     free(s->slot_of);
     free(s->call_in);
     free(s->pool);
@@ -503,7 +496,7 @@ begin_call(struct suppose *s, uint32_t index)
     s->call_in[slot] = index;
     s->slot_of[index] = slot;
     mask_set(firm ? &s->firm : &s->maybe, slot);
-    if (firm && (s->shape[index] & SHAPE_PURE)) {
+    if (firm && s->pure[index]) {
         mask_set(&s->firm_pure, slot);
         set_clear(&s->next);
         for (uint32_t i = 0; i < s->now.count; i++) {
@@ -572,17 +565,19 @@ suppose_decide(struct suppose *s, const uint8_t *role, struct budget *b,
         const struct event *e = &s->events[i];
         uint8_t r = role[e->index];
 
-        if (r == SUPPOSED_OUT ||
-            (r == SUPPOSED_MAYBE && (s->shape[e->index] & SHAPE_PURE)))
+        if (r == SUPPOSED_OUT || (r == SUPPOSED_MAYBE && s->pure[e->index]))
             continue;
-        if (!e->completion) {
-            /* What is cut off cannot be asked to have happened by then. */
-            assert(r == SUPPOSED_MAYBE || !(s->shape[e->index] & SHAPE_CUT));
-            if (!begin_call(s, e->index))
-                return VERDICT_UNKNOWN;
-        } else if (!end_call(s, e->index)) {
+        if (e->completion ? !end_call(s, e->index) : !begin_call(s, e->index))
             return VERDICT_UNKNOWN;
-        }
+        if (s->now.count == 0)
+            return VERDICT_INVALID;
+    }
+    /* Firm calls without an answer may come as late as they like. */
+    for (uint32_t slot = 0; slot < s->slot_count; slot++) {
+        if (!mask_has(&s->firm, slot))
+            continue;
+        if (!end_call(s, s->call_in[slot]))
+            return VERDICT_UNKNOWN;
         if (s->now.count == 0)
             return VERDICT_INVALID;
     }

@@ -5,7 +5,7 @@
  *
  * Each call of a problem is given a role:
  *
- *   firm   it happened, as it was recorded
+ *   firm   it happened, as it was recorded (without an answer: at some time)
  *   maybe  it happened in its interval as it was recorded, or not at all
  *   out    it did not happen
  *
@@ -44,7 +44,7 @@ void suppose_free(struct suppose *s);
 void suppose_free_p(struct suppose **s);
 
 /* Most steps and configurations of one suppose_decide. */
-#define SUPPOSE_STEPS_MAX 400000u
+#define SUPPOSE_STEPS_MAX 200000u
 
 /*
  * 'role' has an enum supposed per call of the problem.  VALID: if 'ret_order'

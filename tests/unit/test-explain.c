@@ -49,21 +49,29 @@ shrink(const struct calls *c, struct decision *d)
     return explain_shrink(&p, d, &b);
 }
 
-/* A read of what was overwritten: the core is the overwriting write and the
- * read; the first write is context, though it is what erasing calls would
- * have taken away first. */
-static void
-test_stale_read(void)
+/* A read of what was overwritten: what contradicts is the overwriting write
+ * and the read; the first write is context, though it is what erasing calls
+ * would have taken away first.  Line 7 begins a call without an answer. */
+static struct calls *
+stale_history(void)
 {
     struct calls *c = calls_new_raw(model_find("register"));
-    struct decision d;
 
     put(c, REGISTER_WRITE, 0, 0, 1, 1);
     put(c, REGISTER_READ, 1, 2, 3, 1);
     put(c, REGISTER_WRITE, 0, 4, 5, 2);
-    put(c, REGISTER_READ, 1, 6, 7, 2);
-    put(c, REGISTER_READ, 2, 8, 9, 1);
-    put(c, REGISTER_READ, 1, 10, 11, 2);
+    put(c, REGISTER_WRITE, 3, 6, CALL_OPEN, 2);
+    put(c, REGISTER_READ, 2, 7, 8, 1);
+    put(c, REGISTER_READ, 1, 9, 10, 2);
+    return c;
+}
+
+static void
+test_stale_read(void)
+{
+    struct calls *c = stale_history();
+    struct decision d;
+
     CHECK(shrink(c, &d));
     CHECK_INT(d.core_count, 3);
     CHECK_INT(d.core[0], 0);
@@ -74,18 +82,150 @@ test_stale_read(void)
     calls_free(c);
 }
 
+/* The core of 'c' with its words, as check_calls would give it. */
+static void
+judge(const struct calls *c, struct check_result *r)
+{
+    *r = (struct check_result){
+        .verdict = VERDICT_INVALID,
+        .problem = {.calls = c, .count = c->count, .key = VALUE_ABSENT},
+        .parts = {.count = 1},
+        .invalid_parts = 1,
+    };
+    CHECK(shrink(c, &r->decision));
+    explain_words(&r->problem, &r->decision);
+}
+
+static void
+test_words(void)
+{
+    struct calls *c = stale_history();
+    struct check_result r;
+    const struct edge *e;
+
+    judge(c, &r);
+    CHECK_STR(r.decision.headline,
+              "the register was read as 1 by client 2 after a write of 2 by "
+              "client 0 had been answered, and nothing wrote 1 in between");
+    CHECK_INT(r.decision.edge_count, 3);
+    e = &r.decision.edges[0];
+    CHECK_INT(e->kind, EDGE_OBSERVED);
+    CHECK_INT(e->from, 0);
+    CHECK_INT(e->to, 4);
+    CHECK_STR(e->text, "#3 saw the 1 that #1 wrote");
+    CHECK_STR(r.decision.edges[2].text,
+              "#2 was answered (line 6) before #3 was invoked (line 8)");
+    decision_release(&r.decision);
+    calls_free(c);
+}
+
+/* One after the other. */
+static void
+append(struct calls *c, uint8_t f, uint32_t process, uint32_t at, uint32_t a,
+       uint32_t result)
+{
+    uint32_t i = calls_append(c, f, process, at, at + 1);
+
+    c->a[i] = a;
+    c->result[i] = result;
+    c->line[i] = at + 1;
+    c->end_line[i] = at + 2;
+}
+
+static void
+test_words_lock(void)
+{
+    struct calls *c = calls_new_raw(model_find("mutex"));
+    struct check_result r;
+
+    append(c, LOCK_ACQUIRE, 4, 0, 4, VALUE_ABSENT);
+    append(c, LOCK_ACQUIRE, 5, 2, 5, VALUE_ABSENT);
+    judge(c, &r);
+    CHECK_STR(r.decision.headline, "the lock was granted to client 5 while "
+                                   "client 4 held it: nothing released it in "
+                                   "between");
+    CHECK_INT(r.decision.core_count, 2);
+    decision_release(&r.decision);
+    calls_free(c);
+}
+
+static void
+test_words_queue(void)
+{
+    struct calls *c = calls_new_raw(model_find("fifo-queue"));
+    struct check_result r;
+
+    append(c, QUEUE_ENQUEUE, 0, 0, 7, VALUE_ABSENT);
+    append(c, QUEUE_DEQUEUE, 1, 2, VALUE_ABSENT, 7);
+    append(c, QUEUE_DEQUEUE, 2, 4, VALUE_ABSENT, 7);
+    judge(c, &r);
+    CHECK_STR(r.decision.headline, "7 was dequeued by client 2 and by client "
+                                   "1; it was enqueued once");
+    decision_release(&r.decision);
+    calls_free(c);
+}
+
+static void
+check_has(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL)
+        printf("# missing: %s\n# in: %s\n", part, text);
+    CHECK(strstr(text, part) != NULL);
+}
+
+static void
+test_text(void)
+{
+    struct calls *c = stale_history();
+    struct check_result r;
+    struct buf out;
+
+    buf_init(&out, 1 << 16);
+    judge(c, &r);
+    r.decision.engine = "register";
+    explain_text(c, &r, &out);
+    check_has(buf_text(&out), "INVALID  the register was read as 1");
+    check_has(buf_text(&out), "2 calls contradict each other; 1 more is shown");
+    check_has(buf_text(&out),
+              "  client 0 [#1 write 1: ok-][#2 write 2: ok=]\n"
+              "  client 2                                   [#3 read: 1=]\n");
+    check_has(buf_text(&out), "lines 5-6");
+    check_has(buf_text(&out), "line 7, client 3, write 2 (unknown): refuted "
+                              "whether or not it took effect");
+    check_has(buf_text(&out), "decided by register");
+    for (const char *line = buf_text(&out); *line != '\0';) {
+        size_t len = strcspn(line, "\n");
+
+        CHECK(len <= 100 && (len == 0 || line[len - 1] != ' '));
+        line += len + 1;
+    }
+    decision_release(&r.decision);
+    buf_release(&out);
+    calls_free(c);
+}
+
 /* ---- random histories against every part of them ---- */
 
 #define SMALL_MAX 8u
 
-/* What a call of this function says; values from 1 to 2. */
+/* What a call of this function says; values from 1 to 3. */
 static void
 random_words(struct calls *c, uint32_t i, struct rng *r)
 {
     bool open = c->complete[i] == CALL_OPEN;
     const char *name = c->model->functions[c->function[i]];
-    uint32_t value = 1 + (uint32_t)rng_below(r, 2);
+    bool many = strcmp(c->model->name, "fifo-queue") == 0 ||
+                strcmp(c->model->name, "stack") == 0 ||
+                strcmp(c->model->name, "set") == 0;
+    uint32_t value = 1 + (uint32_t)rng_below(r, many ? 3 : 2);
 
+    if (strcmp(c->model->name, "set") == 0 && strcmp(name, "read") == 0) {
+        uint32_t elements[] = {1, 2}, from = (uint32_t)rng_below(r, 2);
+
+        c->list[i] =
+            calls_list(c, elements + from, (uint32_t)rng_below(r, 3 - from));
+        return;
+    }
     if (strcmp(name, "read") == 0 || strcmp(name, "dequeue") == 0 ||
         strcmp(name, "pop") == 0) {
         c->result[i] = open ? VALUE_ABSENT : value;
@@ -98,6 +238,9 @@ random_words(struct calls *c, uint32_t i, struct rng *r)
         c->b[i] = 1 + (uint32_t)rng_below(r, 2);
         c->result[i] = open ? VALUE_ABSENT : (uint32_t)rng_below(r, 2);
     }
+    if (strcmp(c->model->name, "set") == 0 && !open &&
+        (strcmp(name, "contains") == 0 || rng_chance(r, 0.5)))
+        c->result[i] = (uint32_t)rng_below(r, 2);
 }
 
 static struct calls *
@@ -221,20 +364,52 @@ check_random(const char *model, int count)
 static void
 test_random_register(void)
 {
-    check_random("register", 2000);
+    check_random("register", 1500);
 }
 
 static void
 test_random_cas_register(void)
 {
-    check_random("cas-register", 2000);
+    check_random("cas-register", 1500);
+}
+
+static void
+test_random_queue(void)
+{
+    check_random("fifo-queue", 1500);
+}
+
+static void
+test_random_stack(void)
+{
+    check_random("stack", 1500);
+}
+
+static void
+test_random_set(void)
+{
+    check_random("set", 1500);
+}
+
+static void
+test_random_mutex(void)
+{
+    check_random("mutex", 1500);
 }
 
 int
 main(void)
 {
+    RUN(test_random_queue);
+    RUN(test_random_stack);
+    RUN(test_random_set);
+    RUN(test_random_mutex);
     RUN(test_random_register);
     RUN(test_random_cas_register);
     RUN(test_stale_read);
+    RUN(test_words);
+    RUN(test_words_lock);
+    RUN(test_words_queue);
+    RUN(test_text);
     return tap_done();
 }
