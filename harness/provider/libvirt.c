@@ -180,7 +180,7 @@ libvirt_prepare_node(struct libvirt *l, const struct cluster_spec *spec,
 static int
 libvirt_start_fabric(struct libvirt *l, struct error *err)
 {
-    struct switch_port_config ports[NODE_COUNT_MAX];
+    struct switch_port_config ports[NODE_COUNT_MAX] = {0};
 
     for (unsigned i = 0; i < l->cluster.node_count; i++) {
         guest_mac(true, i, ports[i].mac);

@@ -1,131 +1,273 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One thread waits for any port to have frames, takes a batch, and hands each
- * frame to the port of its destination, or to all others for a group address.
+ * One thread waits until a port has frames, a frame that waits is due, or
+ * another thread asks for something.  It takes a batch from a port, sends what
+ * has become due meanwhile, and hands each frame to the link to the port of its
+ * destination, or to the links to all others for a group address.
  *
- * Failure modes: a VM that is off refuses (counted; the kernel reports it on a
- * later call, so a send is tried twice); a full socket loses the frame,
- * as a wire would (counted).  Nothing here blocks but the wait itself.
+ * What other threads ask for (rules, counters) is a function that this thread
+ * runs between two batches, while they wait: no lock is taken for a frame, and
+ * every change is whole.
+ *
+ * Failure modes: a full queue or socket loses the frame, as a wire would, and
+ * counts it.  Nothing here blocks but the wait itself.
  */
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
+#include <time.h>
 
 #include "harness/base/arena.h"
-#include "nemesis/fabric/switch.h"
+#include "harness/base/file.h"
+#include "nemesis/fabric/port.h"
+#include "nemesis/fabric/queue.h"
 
-#define SWITCH_BATCH 32
-#define SWITCH_FRAME_BYTES_MAX 65536 /* the largest datagram */
-#define SWITCH_HEADER_BYTES 14
-#define SWITCH_SOCKET_BYTES (4 << 20) /* asked for; the kernel may cap it */
+/* Copies that are on their way out; when full, all ports are flushed. */
+#define SWITCH_COPY_MAX 256
+/* All UDP sockets of a machine, 128 bytes each. */
+#define SWITCH_PROC_BYTES_MAX (16u << 20)
 
-/* One writer, any reader: relaxed atomics, in the order of the public one. */
-struct switch_counters {
-    atomic_uint_fast64_t frames_in, bytes_in, frames_out, bytes_out;
-    atomic_uint_fast64_t refused, overflow, failed;
-    atomic_uint_fast64_t malformed, foreign, unknown;
+struct switch_link {
+    struct link link;
+    struct switch_link_stats stats;
 };
 
-struct switch_port {
-    uint8_t mac[SWITCH_MAC_BYTES];
-    int fd;
-    uint16_t local_port;
-    struct switch_counters counters;
+struct switch_call {
+    void (*run)(struct fabric_switch *sw, void *ctx);
+    void *ctx;
 };
 
 struct fabric_switch {
-    struct switch_port ports[SWITCH_PORT_COUNT_MAX];
+    /* The thread's alone while it runs. */
+    struct port ports[SWITCH_PORT_COUNT_MAX];
     unsigned port_count;
-    int stop_fd; /* eventfd: readable means stop */
+    struct switch_link links[SWITCH_PORT_COUNT_MAX][SWITCH_PORT_COUNT_MAX];
+    struct queue queue;
+    uint8_t *copies[SWITCH_COPY_MAX]; /* freed after the next flush */
+    unsigned copy_count;
+    unsigned rule_id_last;
+    struct port_batch batch;
+
     bool running;
     pthread_t thread;
-    struct mmsghdr messages[SWITCH_BATCH];
-    struct iovec vectors[SWITCH_BATCH];
-    uint8_t frames[SWITCH_BATCH][SWITCH_FRAME_BYTES_MAX];
+    int wake_fd; /* eventfd: readable means 'call' or 'stopping' is set */
+
+    pthread_mutex_t caller; /* held by the one caller there is at a time */
+    pthread_mutex_t lock;   /* protects the rest */
+    pthread_cond_t done;
+    struct switch_call call; /* run is NULL: none, or done */
+    bool stopping;
 };
 
+/* ---- frames out ---- */
+
 static void
-switch_count(atomic_uint_fast64_t *counter, uint64_t n)
+switch_flush(struct fabric_switch *sw)
 {
-    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+    for (unsigned i = 0; i < sw->port_count; i++)
+        if (sw->ports[i].out_count > 0)
+            port_flush(&sw->ports[i]);
+    for (unsigned i = 0; i < sw->copy_count; i++)
+        free(sw->copies[i]);
+    sw->copy_count = 0;
 }
 
 static void
-switch_send(struct switch_port *p, const uint8_t *frame, size_t len)
+switch_emit(struct fabric_switch *sw, unsigned from, unsigned to,
+            const uint8_t *frame, size_t len)
 {
-    for (int try = 0; try < 2; try++) {
-        if (send(p->fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
-            switch_count(&p->counters.frames_out, 1);
-            switch_count(&p->counters.bytes_out, len);
-            return;
-        }
-        if (errno != ECONNREFUSED)
-            break;
-        /* the answer to an earlier frame; this one has not been tried */
-        switch_count(&p->counters.refused, 1);
+    port_send(&sw->ports[to], &sw->links[from][to].stats, frame, len);
+}
+
+/* Frees 'copy' once it has left. */
+static void
+switch_bury(struct fabric_switch *sw, uint8_t *copy)
+{
+    sw->copies[sw->copy_count++] = copy;
+    if (sw->copy_count == SWITCH_COPY_MAX)
+        switch_flush(sw);
+}
+
+static void
+switch_send_due(struct fabric_switch *sw, int64_t now_ns)
+{
+    struct queue_frame f;
+
+    while (queue_pop_due(&sw->queue, now_ns, &f)) {
+        sw->links[f.from][f.to].stats.waiting--;
+        switch_emit(sw, f.from, f.to, f.bytes, f.len);
+        switch_bury(sw, f.bytes);
     }
-    if (errno == EAGAIN || errno == ENOBUFS)
-        switch_count(&p->counters.overflow, 1);
-    else if (errno != ECONNREFUSED)
-        switch_count(&p->counters.failed, 1);
+}
+
+/* ---- frames in ---- */
+
+static uint8_t *
+switch_copy(const uint8_t *frame, size_t len)
+{
+    uint8_t *copy = xrealloc(NULL, len);
+
+    memcpy(copy, frame, len);
+    return copy;
+}
+
+static void
+switch_wait(struct fabric_switch *sw, unsigned from, unsigned to,
+            int64_t due_ns, const uint8_t *frame, size_t len)
+{
+    struct switch_link_stats *stats = &sw->links[from][to].stats;
+
+    if (!queue_push(&sw->queue, due_ns, from, to, switch_copy(frame, len),
+                    len)) {
+        stats->queue_full++;
+        return;
+    }
+    stats->delayed++;
+    stats->waiting++;
+}
+
+/* The frame has been parsed, and the link has rules. */
+static void
+switch_apply(struct fabric_switch *sw, unsigned from, unsigned to,
+             const uint8_t *frame, size_t len, const struct frame_info *info,
+             int64_t now_ns)
+{
+    struct switch_link *l = &sw->links[from][to];
+    struct link_verdict v;
+    uint8_t *flipped = NULL;
+
+    link_decide(&l->link, info, len, now_ns, &v);
+    if (v.copies == 0) {
+        l->stats.taken++;
+        return;
+    }
+    if (v.flip_count > 0) {
+        flipped = switch_copy(frame, len);
+        frame = flipped;
+        l->stats.corrupted++;
+    }
+    for (unsigned i = 0; i < v.flip_count; i++)
+        frame_flip(flipped, info, v.flips[i].at, v.flips[i].bit,
+                   v.flips[i].fix_checksum);
+    l->stats.duplicated += v.copies - 1;
+    for (unsigned i = 0; i < v.copies; i++) {
+        if (v.due_ns > now_ns)
+            switch_wait(sw, from, to, v.due_ns, frame, len);
+        else
+            switch_emit(sw, from, to, frame, len);
+    }
+    if (flipped != NULL)
+        switch_bury(sw, flipped);
+}
+
+/* False: the frame is not one of this station. */
+static bool
+switch_accept(struct port *p, const uint8_t *frame, size_t len)
+{
+    p->stats.frames_in++;
+    p->stats.bytes_in += len;
+    if (len < FRAME_HEADER_BYTES) {
+        p->stats.malformed++;
+        return false;
+    }
+    if (memcmp(frame + SWITCH_MAC_BYTES, p->mac, SWITCH_MAC_BYTES) != 0) {
+        p->stats.foreign++;
+        return false;
+    }
+    return true;
 }
 
 static void
 switch_forward(struct fabric_switch *sw, unsigned from, const uint8_t *frame,
-               size_t len)
+               size_t len, int64_t now_ns)
 {
-    struct switch_port *source = &sw->ports[from];
-    bool group;
+    bool group, parsed = false;
+    struct frame_info info;
 
-    switch_count(&source->counters.frames_in, 1);
-    switch_count(&source->counters.bytes_in, len);
-    if (len < SWITCH_HEADER_BYTES) {
-        switch_count(&source->counters.malformed, 1);
+    if (!switch_accept(&sw->ports[from], frame, len))
         return;
-    }
-    if (memcmp(frame + SWITCH_MAC_BYTES, source->mac, SWITCH_MAC_BYTES) != 0) {
-        switch_count(&source->counters.foreign, 1);
-        return;
-    }
     group = (frame[0] & 1) != 0;
-    for (unsigned i = 0; i < sw->port_count; i++) {
-        bool match = memcmp(frame, sw->ports[i].mac, SWITCH_MAC_BYTES) == 0;
+    for (unsigned to = 0; to < sw->port_count; to++) {
+        struct switch_link *l = &sw->links[from][to];
+        bool match = memcmp(frame, sw->ports[to].mac, SWITCH_MAC_BYTES) == 0;
 
-        if (i != from && (group || match))
-            switch_send(&sw->ports[i], frame, len);
+        if (to != from && (group || match)) {
+            l->stats.seen++;
+            l->stats.seen_bytes += len;
+            if (l->link.rule_count == 0) {
+                switch_emit(sw, from, to, frame, len);
+            } else {
+                if (!parsed)
+                    frame_parse(frame, len, &info);
+                parsed = true;
+                switch_apply(sw, from, to, frame, len, &info, now_ns);
+            }
+        }
         if (match)
             return;
     }
     if (!group)
-        switch_count(&source->counters.unknown, 1);
+        sw->ports[from].stats.unknown++;
 }
 
 static void
 switch_receive(struct fabric_switch *sw, unsigned port)
 {
-    struct switch_port *p = &sw->ports[port];
-    int n = recvmmsg(p->fd, sw->messages, SWITCH_BATCH, MSG_DONTWAIT, NULL);
+    struct port_batch *b = &sw->batch;
+    unsigned count = port_receive(&sw->ports[port], b);
+    int64_t now_ns = clock_now_ns(clock_monotonic());
 
-    if (n < 0) {
-        if (errno == ECONNREFUSED)
-            switch_count(&p->counters.refused, 1);
-        else if (errno != EAGAIN && errno != EINTR)
-            switch_count(&p->counters.failed, 1);
+    /* What became due before these frames came leaves before them. */
+    switch_send_due(sw, now_ns);
+    for (unsigned i = 0; i < count; i++)
+        switch_forward(sw, port, b->frames[i], b->messages[i].msg_len, now_ns);
+    switch_flush(sw); /* before the batch is overwritten */
+}
+
+/* ---- the thread ---- */
+
+/* Runs what another thread asks for.  False: it is time to stop. */
+static bool
+switch_serve(struct fabric_switch *sw)
+{
+    uint64_t count;
+    bool stopping;
+
+    if (read(sw->wake_fd, &count, sizeof(count)) != sizeof(count))
+        return true;
+    pthread_mutex_lock(&sw->lock);
+    if (sw->call.run != NULL) {
+        sw->call.run(sw, sw->call.ctx);
+        sw->call.run = NULL;
+        pthread_cond_signal(&sw->done);
+    }
+    stopping = sw->stopping;
+    pthread_mutex_unlock(&sw->lock);
+    return !stopping;
+}
+
+static void
+switch_poll(struct fabric_switch *sw, struct pollfd *fds, unsigned count)
+{
+    int64_t due = queue_next_due_ns(&sw->queue), wait;
+    struct timespec ts;
+
+    if (due == INT64_MAX) {
+        ppoll(fds, count, NULL, NULL);
         return;
     }
-    for (int i = 0; i < n; i++)
-        switch_forward(sw, port, sw->frames[i], sw->messages[i].msg_len);
+    wait = due - clock_now_ns(clock_monotonic());
+    wait = wait < 0 ? 0 : wait;
+    ts.tv_sec = (time_t)(wait / NS_PER_S);
+    ts.tv_nsec = (long)(wait % NS_PER_S);
+    ppoll(fds, count, &ts, NULL);
 }
 
 static void *
@@ -136,99 +278,47 @@ switch_main(void *arg)
     unsigned count = sw->port_count;
 
     prctl(PR_SET_NAME, "ordeal-switch");
+    /* The default of 50 us would be added to every delay. */
+    prctl(PR_SET_TIMERSLACK, 1);
     for (unsigned i = 0; i < count; i++)
         fds[i] = (struct pollfd){.fd = sw->ports[i].fd, .events = POLLIN};
-    fds[count] = (struct pollfd){.fd = sw->stop_fd, .events = POLLIN};
+    fds[count] = (struct pollfd){.fd = sw->wake_fd, .events = POLLIN};
     for (;;) {
-        if (poll(fds, count + 1, -1) < 0)
-            continue; /* EINTR; nothing else is possible here */
-        if (fds[count].revents != 0)
+        for (unsigned i = 0; i <= count; i++)
+            fds[i].revents = 0; /* ppoll() may fail by EINTR only */
+        switch_poll(sw, fds, count + 1);
+        if (fds[count].revents != 0 && !switch_serve(sw))
             return NULL;
         for (unsigned i = 0; i < count; i++)
             if (fds[i].revents != 0)
                 switch_receive(sw, i);
+        switch_send_due(sw, clock_now_ns(clock_monotonic()));
+        switch_flush(sw);
     }
 }
 
-/* ---- sockets ---- */
-
-static struct sockaddr_in
-switch_loopback(uint16_t port)
+/* Runs 'run' where nothing else touches the switch, and waits for its end. */
+static void
+switch_ask(struct fabric_switch *sw,
+           void (*run)(struct fabric_switch *sw, void *ctx), void *ctx)
 {
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons(port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
+    uint64_t one = 1;
 
-/* A socket bound to a free loopback port. */
-static int
-switch_socket(int type, uint16_t *ret_port, struct error *err)
-{
-    struct sockaddr_in a = switch_loopback(0);
-    socklen_t len = sizeof(a);
-    int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    pthread_mutex_lock(&sw->caller);
+    if (!sw->running) {
+        run(sw, ctx);
+    } else {
+        ssize_t n;
 
-    if (fd < 0)
-        return error_errno(err, ERROR_ENVIRONMENT, errno, "socket");
-    if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-        getsockname(fd, (struct sockaddr *)&a, &len) < 0) {
-        error_errno(err, ERROR_ENVIRONMENT, errno, "a port on 127.0.0.1");
-        close(fd);
-        return -1;
+        pthread_mutex_lock(&sw->lock);
+        sw->call = (struct switch_call){.run = run, .ctx = ctx};
+        n = write(sw->wake_fd, &one, sizeof(one));
+        assert(n == sizeof(one));
+        while (sw->call.run != NULL)
+            pthread_cond_wait(&sw->done, &sw->lock);
+        pthread_mutex_unlock(&sw->lock);
     }
-    *ret_port = ntohs(a.sin_port);
-    return fd;
-}
-
-static int
-switch_connect(int fd, uint16_t peer_port, struct error *err)
-{
-    struct sockaddr_in a = switch_loopback(peer_port);
-
-    if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-        return error_errno(err, ERROR_ENVIRONMENT, errno,
-                           "UDP port %u on 127.0.0.1", peer_port);
-    return 0;
-}
-
-/*
- * Bound without SO_REUSEADDR, so that the number was free; the option is set
- * afterwards, because QEMU asks for it too and may then share the number.  The
- * UDP one is connected to a port that sends nothing and the TCP one does not
- * listen: frames and connections go to QEMU alone.
- */
-int
-port_reserve(int type, uint16_t *ret_port, struct error *err)
-{
-    uint16_t port;
-    int one = 1, fd = switch_socket(type, &port, err);
-
-    if (fd < 0)
-        return -1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0) {
-        error_errno(err, ERROR_ENVIRONMENT, errno, "SO_REUSEADDR");
-    } else if (type != SOCK_DGRAM || switch_connect(fd, 1, err) == 0) {
-        *ret_port = port;
-        return fd;
-    }
-    close(fd);
-    return -1;
-}
-
-static int
-switch_port_open(struct switch_port *p, const struct switch_port_config *config,
-                 struct error *err)
-{
-    int size = SWITCH_SOCKET_BYTES;
-
-    assert(config->peer_port != 0);
-    memcpy(p->mac, config->mac, sizeof(p->mac));
-    p->fd = switch_socket(SOCK_DGRAM, &p->local_port, err);
-    if (p->fd < 0 || switch_connect(p->fd, config->peer_port, err) < 0)
-        return -1;
-    setsockopt(p->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-    setsockopt(p->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    return 0;
+    pthread_mutex_unlock(&sw->caller);
 }
 
 /* ---- life ---- */
@@ -241,22 +331,31 @@ switch_new(const struct switch_port_config *ports, unsigned port_count,
 
     assert(port_count > 0 && port_count <= SWITCH_PORT_COUNT_MAX);
     sw->port_count = port_count;
-    sw->stop_fd = -1;
+    sw->wake_fd = -1;
+    pthread_mutex_init(&sw->caller, NULL);
+    pthread_mutex_init(&sw->lock, NULL);
+    pthread_cond_init(&sw->done, NULL);
+    queue_init(&sw->queue);
+    port_batch_init(&sw->batch);
     for (unsigned i = 0; i < port_count; i++)
         sw->ports[i].fd = -1;
-    for (unsigned i = 0; i < SWITCH_BATCH; i++) {
-        sw->vectors[i] = (struct iovec){.iov_base = sw->frames[i],
-                                        .iov_len = SWITCH_FRAME_BYTES_MAX};
-        sw->messages[i].msg_hdr.msg_iov = &sw->vectors[i];
-        sw->messages[i].msg_hdr.msg_iovlen = 1;
-    }
+    switch_set_seed(sw, 0);
     for (unsigned i = 0; i < port_count; i++)
-        if (switch_port_open(&sw->ports[i], &ports[i], err) < 0) {
+        if (port_open(&sw->ports[i], &ports[i], err) < 0) {
             error_wrap(err, "switch port %u", i);
             switch_free(sw);
             return NULL;
         }
     return sw;
+}
+
+void
+switch_set_seed(struct fabric_switch *sw, uint64_t seed)
+{
+    assert(!sw->running && sw->rule_id_last == 0);
+    for (unsigned from = 0; from < sw->port_count; from++)
+        for (unsigned to = 0; to < sw->port_count; to++)
+            link_init(&sw->links[from][to].link, seed, from, to);
 }
 
 int
@@ -266,8 +365,8 @@ switch_start(struct fabric_switch *sw, struct error *err)
     int rc;
 
     assert(!sw->running);
-    sw->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (sw->stop_fd < 0)
+    sw->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (sw->wake_fd < 0)
         return error_errno(err, ERROR_ENVIRONMENT, errno, "eventfd");
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -279,25 +378,42 @@ switch_start(struct fabric_switch *sw, struct error *err)
     return 0;
 }
 
+static void
+switch_stop(struct fabric_switch *sw)
+{
+    uint64_t one = 1;
+    ssize_t n;
+
+    pthread_mutex_lock(&sw->lock);
+    sw->stopping = true;
+    pthread_mutex_unlock(&sw->lock);
+    n = write(sw->wake_fd, &one, sizeof(one));
+    assert(n == sizeof(one));
+    pthread_join(sw->thread, NULL);
+}
+
 void
 switch_free(struct fabric_switch *sw)
 {
-    uint64_t one = 1;
-
     if (sw == NULL)
         return;
-    if (sw->running) {
-        ssize_t n = write(sw->stop_fd, &one, sizeof(one));
-
-        assert(n == sizeof(one));
-        pthread_join(sw->thread, NULL);
-    }
-    if (sw->stop_fd >= 0)
-        close(sw->stop_fd);
+    if (sw->running)
+        switch_stop(sw);
+    if (sw->wake_fd >= 0)
+        close(sw->wake_fd);
     for (unsigned i = 0; i < sw->port_count; i++)
-        if (sw->ports[i].fd >= 0)
-            close(sw->ports[i].fd);
+        port_close(&sw->ports[i]);
+    queue_release(&sw->queue);
+    pthread_cond_destroy(&sw->done);
+    pthread_mutex_destroy(&sw->lock);
+    pthread_mutex_destroy(&sw->caller);
     free(sw);
+}
+
+unsigned
+switch_port_count(const struct fabric_switch *sw)
+{
+    return sw->port_count;
 }
 
 uint16_t
@@ -307,23 +423,198 @@ switch_local_port(const struct fabric_switch *sw, unsigned port)
     return sw->ports[port].local_port;
 }
 
+/* ---- counters ---- */
+
+struct switch_reading {
+    unsigned from, to, id;
+    struct switch_port_stats port;
+    struct switch_link_stats link;
+    struct link_rule_stats rule;
+    const char *proc_net_udp;
+    bool found;
+};
+
+static void
+switch_read_port(struct fabric_switch *sw, void *ctx)
+{
+    struct switch_reading *r = ctx;
+
+    r->port = sw->ports[r->from].stats;
+}
+
 void
-switch_stats(const struct fabric_switch *sw, unsigned port,
+switch_stats(struct fabric_switch *sw, unsigned port,
              struct switch_port_stats *ret)
 {
-    const struct switch_counters *c = &sw->ports[port].counters;
+    struct switch_reading r = {.from = port};
 
     assert(port < sw->port_count);
-    *ret = (struct switch_port_stats){
-        .frames_in = c->frames_in,
-        .bytes_in = c->bytes_in,
-        .frames_out = c->frames_out,
-        .bytes_out = c->bytes_out,
-        .refused = c->refused,
-        .overflow = c->overflow,
-        .failed = c->failed,
-        .malformed = c->malformed,
-        .foreign = c->foreign,
-        .unknown = c->unknown,
-    };
+    switch_ask(sw, switch_read_port, &r);
+    *ret = r.port;
+}
+
+static void
+switch_read_link(struct fabric_switch *sw, void *ctx)
+{
+    struct switch_reading *r = ctx;
+    const struct switch_link *l = &sw->links[r->from][r->to];
+    const struct link_rule_slot *slot = link_find(&l->link, r->id);
+
+    r->link = l->stats;
+    r->found = r->id != 0 && slot != NULL;
+    if (r->found)
+        r->rule = slot->stats;
+}
+
+void
+switch_link_stats(struct fabric_switch *sw, unsigned from, unsigned to,
+                  struct switch_link_stats *ret)
+{
+    struct switch_reading r = {.from = from, .to = to};
+
+    assert(from < sw->port_count && to < sw->port_count);
+    switch_ask(sw, switch_read_link, &r);
+    *ret = r.link;
+}
+
+bool
+switch_rule_stats(struct fabric_switch *sw, unsigned id, unsigned from,
+                  unsigned to, struct link_rule_stats *ret)
+{
+    struct switch_reading r = {.from = from, .to = to, .id = id};
+
+    assert(from < sw->port_count && to < sw->port_count);
+    switch_ask(sw, switch_read_link, &r);
+    if (r.found)
+        *ret = r.rule;
+    return r.found;
+}
+
+static void
+switch_read_all_drops(struct fabric_switch *sw, void *ctx)
+{
+    const struct switch_reading *r = ctx;
+
+    for (unsigned i = 0; i < sw->port_count; i++)
+        port_read_drops(&sw->ports[i], r->proc_net_udp);
+}
+
+int
+switch_read_drops(struct fabric_switch *sw, struct error *err)
+{
+    CLEANUP_FREE char *text = file_read("/proc/thread-self/net/udp",
+                                        SWITCH_PROC_BYTES_MAX, NULL, err);
+    struct switch_reading r = {.proc_net_udp = text};
+
+    if (text == NULL)
+        return -1;
+    switch_ask(sw, switch_read_all_drops, &r);
+    return 0;
+}
+
+/* ---- rules ---- */
+
+struct switch_change {
+    const struct link_set *links;
+    const struct link_rule *rule;
+    unsigned id; /* 0: there was no room */
+    enum switch_heal heal;
+    bool found;
+};
+
+static void
+switch_put_rule(struct fabric_switch *sw, void *ctx)
+{
+    struct switch_change *c = ctx;
+
+    for (unsigned from = 0; from < sw->port_count; from++)
+        for (unsigned to = 0; to < sw->port_count; to++)
+            if (link_set_has(c->links, from, to) &&
+                !link_has_room(&sw->links[from][to].link))
+                return;
+    c->id = ++sw->rule_id_last;
+    for (unsigned from = 0; from < sw->port_count; from++)
+        for (unsigned to = 0; to < sw->port_count; to++)
+            if (link_set_has(c->links, from, to))
+                link_add(&sw->links[from][to].link, c->id, c->rule);
+}
+
+int
+switch_rule_add(struct fabric_switch *sw, const struct link_set *links,
+                const struct link_rule *rule, unsigned *ret_id,
+                struct error *err)
+{
+    struct link_set all = link_set_all(sw->port_count);
+    struct switch_change c = {.links = links, .rule = rule};
+
+    for (unsigned from = 0; from < SWITCH_PORT_COUNT_MAX; from++)
+        if ((links->to[from] & ~all.to[from]) != 0)
+            return error_set(err, ERROR_CONFIG,
+                             "a link from port %u is none of this switch of "
+                             "%u ports",
+                             from, sw->port_count);
+    if (link_set_count(links) == 0)
+        return error_set(err, ERROR_CONFIG, "a rule needs a link");
+    if (link_rule_check(rule, err) < 0)
+        return -1;
+    switch_ask(sw, switch_put_rule, &c);
+    if (c.id == 0)
+        return error_set(err, ERROR_CONFIG, "a link has %d rules already",
+                         LINK_RULE_COUNT_MAX);
+    *ret_id = c.id;
+    return 0;
+}
+
+static void
+switch_drop_waiting(struct fabric_switch *sw, const struct link_set *links)
+{
+    uint64_t counts[SWITCH_PORT_COUNT_MAX][SWITCH_PORT_COUNT_MAX] = {{0}};
+
+    queue_purge(&sw->queue, links, counts);
+    for (unsigned from = 0; from < sw->port_count; from++)
+        for (unsigned to = 0; to < sw->port_count; to++) {
+            struct switch_link_stats *s = &sw->links[from][to].stats;
+
+            s->purged += counts[from][to];
+            s->waiting -= counts[from][to];
+        }
+}
+
+static void
+switch_take_rule(struct fabric_switch *sw, void *ctx)
+{
+    struct switch_change *c = ctx;
+    struct link_set links = {{0}};
+
+    for (unsigned from = 0; from < sw->port_count; from++)
+        for (unsigned to = 0; to < sw->port_count; to++)
+            if (link_remove(&sw->links[from][to].link, c->id)) {
+                link_set_add(&links, from, to);
+                c->found = true;
+            }
+    if (c->heal == SWITCH_PURGE)
+        switch_drop_waiting(sw, &links);
+}
+
+bool
+switch_rule_remove(struct fabric_switch *sw, unsigned id, enum switch_heal heal)
+{
+    struct switch_change c = {.id = id, .heal = heal};
+
+    switch_ask(sw, switch_take_rule, &c);
+    return c.found;
+}
+
+static void
+switch_purge_links(struct fabric_switch *sw, void *ctx)
+{
+    switch_drop_waiting(sw, ((struct switch_change *)ctx)->links);
+}
+
+void
+switch_purge(struct fabric_switch *sw, const struct link_set *links)
+{
+    struct switch_change c = {.links = links};
+
+    switch_ask(sw, switch_purge_links, &c);
 }

@@ -15,8 +15,20 @@ UNIT_TESTS += test-options
 test_options_SOURCES = %D%/test-options.c
 test_options_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_BASE_LIBS)
 UNIT_TESTS += test-switch
-test_switch_SOURCES = %D%/test-switch.c
+test_switch_SOURCES = %D%/test-switch.c tests/lib/frames.h \
+	tests/lib/stations.h
 test_switch_LDADD = $(ORDEAL_FABRIC_LIBS)
+UNIT_TESTS += test-switch-frame test-switch-link test-switch-rules
+UNIT_TESTS += test-switch-shape
+test_switch_shape_SOURCES = %D%/test-switch-shape.c
+test_switch_shape_LDADD = $(ORDEAL_FABRIC_LIBS)
+test_switch_rules_SOURCES = %D%/test-switch-rules.c tests/lib/frames.h \
+	tests/lib/stations.h
+test_switch_rules_LDADD = $(ORDEAL_FABRIC_LIBS)
+test_switch_frame_SOURCES = %D%/test-switch-frame.c tests/lib/frames.h
+test_switch_frame_LDADD = $(ORDEAL_FABRIC_LIBS)
+test_switch_link_SOURCES = %D%/test-switch-link.c tests/lib/frames.h
+test_switch_link_LDADD = $(ORDEAL_FABRIC_LIBS)
 
 UNIT_TESTS += test-history
 test_history_SOURCES = %D%/test-history.c tests/lib/random-event.h
