@@ -850,5 +850,7 @@ calls_finish(struct calls *c, struct error *err)
     calls_compact(c);
     building_free(b);
     c->building = NULL;
+    if (c->model->prepare != NULL)
+        c->model->prepare(c);
     return 0;
 }

@@ -8,6 +8,8 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/fifo-queue.c \
 	%D%/functions.h \
 	%D%/kv.c \
+	%D%/lease-kernel-decode.c \
+	%D%/lease-kernel.c %D%/lease-kernel.h \
 	%D%/list-append.c \
 	%D%/long-fork.c \
 	%D%/model.c %D%/model.h \

@@ -60,6 +60,11 @@ struct model_ops {
                            const struct record *end, struct call *ret,
                            struct error *err);
 
+    /* Called once, by calls_finish, when all calls are in their columns: may
+     * fill in what only all of them together tell (what a lease that a command
+     * names consists of).  NULL: nothing. */
+    void (*prepare)(struct calls *c);
+
     /* Text of --initial to a value number; NULL: the model takes none. */
     int (*initial)(struct calls *c, const char *text, uint32_t *ret,
                    struct error *err);

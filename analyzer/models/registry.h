@@ -29,5 +29,6 @@ extern const struct model_ops model_rw_register;
  */
 extern const struct model_ops model_list_append_levels[LEVEL_COUNT];
 extern const struct model_ops model_rw_register_levels[LEVEL_COUNT];
+extern const struct model_ops model_lease_kernel;
 
 #endif
