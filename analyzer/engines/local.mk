@@ -1,10 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 libordeal_analyzer_a_SOURCES += \
 	%D%/brute.c \
+	%D%/configurations.c \
+	%D%/depth.c \
 	%D%/engine.c %D%/engine.h \
 	%D%/exact.c %D%/exact.h \
 	%D%/list-append.c \
+	%D%/live.c %D%/live.h \
+	%D%/parts.c \
+	%D%/portfolio.c \
 	%D%/register.c \
 	%D%/replay.c \
+	%D%/search.c %D%/search.h \
+	%D%/space.c %D%/space.h \
 	%D%/txn-case.c %D%/txn-case.h \
-	%D%/txn-graph.c %D%/txn-graph.h
+	%D%/txn-graph.c %D%/txn-graph.h \
+	%D%/window.c %D%/window.h \
+	%D%/witness.c

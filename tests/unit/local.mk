@@ -113,6 +113,10 @@ UNIT_TESTS += test-exact-register
 test_exact_register_SOURCES = %D%/test-exact-register.c \
 	tests/lib/exact-trial.h
 test_exact_register_LDADD = $(ORDEAL_ANALYZER_LIBS)
+UNIT_TESTS += test-engines
+test_engines_SOURCES = %D%/test-engines.c tests/lib/random-calls.h \
+	tests/lib/random-models.h
+test_engines_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-models
 test_models_SOURCES = %D%/test-models.c tests/lib/random-calls.h \
 	tests/lib/random-models.h
