@@ -40,6 +40,10 @@ UNIT_TESTS += test-history-text
 test_history_text_SOURCES = %D%/test-history-text.c tests/lib/random-event.h
 test_history_text_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_BASE_LIBS)
 
+UNIT_TESTS += test-formats
+test_formats_SOURCES = %D%/test-formats.c
+test_formats_LDADD = $(ORDEAL_ANALYZER_LIBS)
+
 UNIT_TESTS += test-journal
 test_journal_SOURCES = %D%/test-journal.c
 test_journal_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)

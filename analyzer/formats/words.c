@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <string.h>
+
+#include "analyzer/formats/formats.h"
+
+unsigned
+split_words(char *text, char **words, unsigned cap)
+{
+    unsigned n = 0;
+
+    for (;;) {
+        text += strspn(text, " \t");
+        if (*text == '\0' || n == cap)
+            return n;
+        words[n++] = text;
+        if (n < cap) {
+            text += strcspn(text, " \t");
+            if (*text != '\0')
+                *text++ = '\0';
+            continue;
+        }
+        for (size_t len = strlen(text); len > 0; len--) {
+            if (text[len - 1] != ' ' && text[len - 1] != '\t')
+                break;
+            text[len - 1] = '\0';
+        }
+        return n;
+    }
+}
+
+bool
+record_type_parse(const char *text, enum record_type *ret)
+{
+    static const char *const names[] = {"invoke", "ok", "fail", "info"};
+
+    text += *text == ':';
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(text, names[i]) == 0) {
+            *ret = (enum record_type)i;
+            return true;
+        }
+    return false;
+}
+
+struct tree
+word_tree(const char *word)
+{
+    struct tree t = {.kind = TREE_INT};
+    size_t len = strlen(word);
+
+    if (parse_integer(word, len, &t.integer))
+        return t;
+    if (strcmp(word, "nil") == 0)
+        return (struct tree){.kind = TREE_NIL};
+    t.kind = TREE_STRING;
+    t.count = (uint32_t)len;
+    t.text = word;
+    return t;
+}
