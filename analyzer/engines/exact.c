@@ -250,31 +250,3 @@ exact_index_release(struct exact_index *x, struct budget *b)
     free(x->slots);
     *x = (struct exact_index){0};
 }
-
-/* ---- elements that come and go ---- */
-
-bool
-exact_cover(const struct exact_element *elements, const uint32_t *by_end,
-            uint32_t count, uint32_t from, uint32_t to,
-            struct exact_list *chain)
-{
-    /* 'at' is the first rank that is not covered yet.  Of all that begin before
-     * it the one that reaches furthest is the best. */
-    uint32_t at = from, i = 0, best = EXACT_NONE;
-
-    while (at <= to) {
-        while (i < count && elements[by_end[i]].come_end < at) {
-            if (best == EXACT_NONE ||
-                elements[by_end[i]].go_begin > elements[best].go_begin) {
-                best = by_end[i];
-            }
-            i++;
-        }
-        if (best == EXACT_NONE || elements[best].go_begin <= at) {
-            return false;
-        }
-        exact_list_add(chain, best);
-        at = elements[best].go_begin;
-    }
-    return true;
-}

@@ -104,25 +104,4 @@ exact_index_slot(const struct exact_index *x, uint64_t number, exact_same *same,
     return &x->slots[at];
 }
 
-/* ---- elements that come and go ---- */
-
-/*
- * One element of a container: when it can have come and gone.  It is certainly
- * inside strictly between come_end and go_begin.
- */
-struct exact_element {
-    uint32_t value;
-    uint32_t come, go;                               /* calls, or EXACT_NONE */
-    uint32_t come_begin, come_end, go_begin, go_end; /* ranks; never: MAX */
-};
-
-/*
- * The elements that are certainly inside, one after the other without a gap,
- * over all ranks from 'from' to 'to': a shortest chain.  'by_end' are element
- * numbers by rising come_end.  False: there is a gap.
- */
-bool exact_cover(const struct exact_element *elements, const uint32_t *by_end,
-                 uint32_t count, uint32_t from, uint32_t to,
-                 struct exact_list *chain);
-
 #endif

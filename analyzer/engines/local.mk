@@ -9,6 +9,10 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/live.c %D%/live.h \
 	%D%/parts.c \
 	%D%/portfolio.c \
+	%D%/container.c %D%/container.h \
+	%D%/engine.c %D%/engine.h \
+	%D%/exact.c %D%/exact.h \
+	%D%/queue.c \
 	%D%/register.c \
 	%D%/replay.c \
 	%D%/search.c %D%/search.h \
