@@ -73,7 +73,9 @@ exact_invalid(struct decision *d, const uint32_t *core, uint32_t count,
 
     d->verdict = VERDICT_INVALID;
     d->core = xcalloc(count == 0 ? 1 : count, sizeof(*d->core));
-    memcpy(d->core, core, count * sizeof(*core));
+    for (uint32_t i = 0; i < count; i++) {
+        d->core[i] = core[i];
+    }
     qsort(d->core, count, sizeof(*core), exact_compare_u32);
     for (uint32_t i = 0; i < count; i++) {
         if (d->core[i] != EXACT_NONE &&

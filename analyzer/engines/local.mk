@@ -21,3 +21,4 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/txn-graph.c %D%/txn-graph.h \
 	%D%/window.c %D%/window.h \
 	%D%/witness.c
+	%D%/stack.c

@@ -30,6 +30,7 @@
 
 #include "analyzer/engines/exact.h"
 #include "analyzer/models/functions.h"
+#include "analyzer/models/registry.h"
 
 struct register_zone {
     uint32_t first; /* f; after the sweep where its calls begin to stand */
@@ -54,6 +55,7 @@ struct register_work {
     uint32_t zone_count, zone_cap, key_count;
     uint32_t initial;
     bool one_key;
+    bool textual;       /* values are compared as text: kv */
     uint64_t low, high; /* values written */
     uint32_t key_low, key_high;
     struct exact_index by_value, by_key;
@@ -175,10 +177,11 @@ register_prepare(struct register_work *w)
     register_scan(w);
     w->c->model->init(w->c, w->c->key[problem_call(w->p, 0)], &s);
     w->initial = s.count == 0 ? VALUE_NIL : s.words[0];
+    w->textual = w->c->model == &model_kv;
     uint32_t words = s.count;
     model_state_release(&s);
-    if (words > 1) {
-        exact_unknown(w->d, "the first state is no single value");
+    if (words > 1 || (w->textual && words > 0)) {
+        exact_unknown(w->d, "the first state is not one plain value");
         return false;
     }
     uint64_t keys = (uint64_t)w->key_high - w->key_low + 1;
@@ -219,12 +222,49 @@ register_rehash(struct register_work *w)
     return true;
 }
 
+/*
+ * Of texts: whether the value is one and not empty; then equal values have
+ * equal numbers, and only what was never put reads as nil or empty.
+ */
+static bool
+register_is_text(struct register_work *w, uint32_t call, uint32_t value)
+{
+    size_t len = 0;
+
+    if (w->c->list[call] == 0 && value_to_text(w->c, value, &len) != NULL &&
+        len > 0) {
+        return true;
+    }
+    exact_unknown(w->d, "'%s' is about no plain text",
+                  exact_call(w->c, call).text);
+    return false;
+}
+
+/* What a call wrote or saw; an empty text is nil. */
+static inline uint32_t
+register_value(const struct register_work *w, uint32_t call)
+{
+    uint32_t value = w->c->function[call] == REGISTER_WRITE
+                         ? w->c->a[call]
+                         : w->c->result[call];
+    size_t len;
+
+    if (w->textual && w->c->list[call] == 0 &&
+        value_to_text(w->c, value, &len) != NULL && len == 0) {
+        return VALUE_NIL;
+    }
+    return value;
+}
+
 static bool
 register_write(struct register_work *w, uint32_t call)
 {
     const struct calls *c = w->c;
-    uint32_t value = c->a[call], key = c->key[call];
+    uint32_t value = register_value(w, call), key = c->key[call];
 
+    if (w->textual && !register_is_text(w, call, value)) {
+        return false;
+    }
     if (value == w->initial) {
         exact_unknown(w->d, "the initial value is written again");
         return false;
@@ -324,7 +364,7 @@ register_read_calls(struct register_work *w)
     uint32_t cas_count = 0;
 
     for (uint32_t i = 0; i < w->p->count; i++) {
-        uint32_t call = problem_call(w->p, i);
+        uint32_t call = problem_call(w->p, i), value = register_value(w, call);
         if (i % EXACT_POLL_CALLS == 0 && exact_expired(w->b, w->d)) {
             return false;
         }
@@ -336,11 +376,13 @@ register_read_calls(struct register_work *w)
             cas_count++;
         } else if (c->complete[call] == CALL_OPEN) {
             continue;
-        } else if (c->result[call] == w->initial) {
+        } else if (value == w->initial) {
             struct register_key *k = register_key(w, c->key[call]);
             k->end = c->invoke[call];
+        } else if (w->textual && !register_is_text(w, call, value)) {
+            return false;
         } else {
-            uint32_t zone = register_find(w, c->key[call], c->result[call]);
+            uint32_t zone = register_find(w, c->key[call], value);
             if (zone == EXACT_NONE) {
                 if (!register_read_again(w, call)) {
                     return false;
@@ -378,7 +420,7 @@ register_ends(const struct register_work *w, uint32_t key, uint32_t value)
         uint32_t call = problem_call(w->p, i);
         bool write = c->function[call] == REGISTER_WRITE;
         if (c->key[call] != key || c->function[call] > REGISTER_WRITE ||
-            (write ? c->a : c->result)[call] != value ||
+            register_value(w, call) != value ||
             (!write && c->complete[call] == CALL_OPEN)) {
             continue;
         }
@@ -482,10 +524,7 @@ register_sweep(struct register_work *w)
 static uint32_t
 register_place(const struct register_work *w, uint32_t call)
 {
-    const struct calls *c = w->c;
-    uint32_t value =
-        c->function[call] == REGISTER_WRITE ? c->a[call] : c->result[call];
-    uint32_t zone = register_find(w, c->key[call], value);
+    uint32_t zone = register_find(w, w->c->key[call], register_value(w, call));
 
     return zone == EXACT_NONE ? 0 : w->zones[zone].last;
 }
@@ -547,8 +586,8 @@ register_order(struct register_work *w)
         }
         if (function <= REGISTER_WRITE) {
             bool write = function == REGISTER_WRITE;
-            uint32_t zone = register_find(w, c->key[call],
-                                          write ? c->a[call] : c->result[call]);
+            uint32_t zone =
+                register_find(w, c->key[call], register_value(w, call));
             if (c->complete[call] == CALL_OPEN &&
                 (!write || w->zones[zone].first == CALL_OPEN)) {
                 continue;

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -15,6 +16,9 @@ static const char *const cas_register_functions[] = {
     NULL,
 };
 static const char *const cas_register_aliases[] = {"cas", NULL};
+
+static const struct engine_ops *const cas_register_exact[] = {&engine_register,
+                                                              NULL};
 
 const struct model_ops model_cas_register = {
     .name = "cas-register",
@@ -28,4 +32,5 @@ const struct model_ops model_cas_register = {
     .pure = register_pure,
     .describe = register_describe,
     .describe_state = register_describe_state,
+    .exact = cas_register_exact,
 };

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -144,6 +145,9 @@ static const char *const fifo_queue_functions[] = {
     [QUEUE_ENQUEUE] = "enqueue", [QUEUE_DEQUEUE] = "dequeue", NULL};
 static const char *const fifo_queue_aliases[] = {"queue", "atomic-queue", NULL};
 
+static const struct engine_ops *const fifo_queue_exact[] = {&engine_queue,
+                                                            NULL};
+
 const struct model_ops model_fifo_queue = {
     .name = "fifo-queue",
     .description = "a queue: first in, first out",
@@ -155,4 +159,5 @@ const struct model_ops model_fifo_queue = {
     .pure = queue_pure,
     .describe = queue_describe,
     .describe_state = fifo_queue_describe_state,
+    .exact = fifo_queue_exact,
 };

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -182,6 +183,8 @@ static const char *const kv_functions[] = {
 
 static const char *const kv_aliases[] = {"key-value", NULL};
 
+static const struct engine_ops *const kv_exact[] = {&engine_register, NULL};
+
 const struct model_ops model_kv = {
     .name = "kv",
     .description = "values by key: get, put, append, compare and set",
@@ -194,4 +197,5 @@ const struct model_ops model_kv = {
     .pure = register_pure,
     .describe = register_describe,
     .describe_state = kv_describe_state,
+    .exact = kv_exact,
 };

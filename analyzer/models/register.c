@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -206,6 +207,9 @@ register_describe_state(const struct calls *c, const struct model_state *s,
 static const char *const register_functions[] = {
     [REGISTER_READ] = "read", [REGISTER_WRITE] = "write", NULL};
 
+static const struct engine_ops *const register_exact[] = {&engine_register,
+                                                          NULL};
+
 const struct model_ops model_register = {
     .name = "register",
     .description = "one value, read and written",
@@ -217,4 +221,5 @@ const struct model_ops model_register = {
     .pure = register_pure,
     .describe = register_describe,
     .describe_state = register_describe_state,
+    .exact = register_exact,
 };

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -57,6 +58,8 @@ static const char *const stack_functions[] = {
 static const char *const stack_aliases[] = {"lifo-stack", "atomic-stack",
                                             "lifo", NULL};
 
+static const struct engine_ops *const stack_exact[] = {&engine_stack, NULL};
+
 const struct model_ops model_stack = {
     .name = "stack",
     .description = "a stack: last in, first out",
@@ -68,4 +71,5 @@ const struct model_ops model_stack = {
     .pure = stack_pure,
     .describe = queue_describe,
     .describe_state = stack_describe_state,
+    .exact = stack_exact,
 };

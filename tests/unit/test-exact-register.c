@@ -75,6 +75,35 @@ test_agrees_with_idle_cas(void)
     CHECK(trial_run(&t, 30000));
 }
 
+/* The same in texts, where nothing, nil and the empty text are one. */
+static void
+kv_fill(struct calls *c, struct rng *rng)
+{
+    register_fill(c, rng);
+    for (uint32_t i = 0; i < c->count; i++) {
+        uint32_t *value =
+            c->function[i] == REGISTER_WRITE ? &c->a[i] : &c->result[i];
+        char text[16];
+        if (*value == VALUE_NIL && rng_below(rng, 2) == 0) {
+            *value = value_of_text(c, "", 0);
+        } else if (*value < 100 && rng_below(rng, 50) > 0) {
+            int len = snprintf(text, sizeof(text), "v%u", *value);
+            *value = value_of_text(c, text, (size_t)len);
+        }
+    }
+}
+
+static void
+test_agrees_on_texts(void)
+{
+    struct trial t = {.model = model_find("kv"),
+                      .engine = &engine_register,
+                      .fill = kv_fill,
+                      .unknown_max_percent = 20};
+
+    CHECK(trial_run(&t, 30000));
+}
+
 /* ---- long histories ---- */
 
 #define LONG_CALLS 20000
@@ -271,6 +300,7 @@ main(void)
 {
     RUN(test_agrees_with_brute_force);
     RUN(test_agrees_with_idle_cas);
+    RUN(test_agrees_on_texts);
     RUN(test_long_one_key);
     RUN(test_long_many_keys);
     RUN(test_values_written_twice_are_left);
