@@ -2,6 +2,7 @@
 libordeal_analyzer_a_SOURCES += \
 	%D%/brute.c \
 	%D%/configurations.c \
+	%D%/container.c %D%/container.h \
 	%D%/depth.c \
 	%D%/engine.c %D%/engine.h \
 	%D%/exact.c %D%/exact.h \
@@ -9,16 +10,13 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/live.c %D%/live.h \
 	%D%/parts.c \
 	%D%/portfolio.c \
-	%D%/container.c %D%/container.h \
-	%D%/engine.c %D%/engine.h \
-	%D%/exact.c %D%/exact.h \
 	%D%/queue.c \
 	%D%/register.c \
 	%D%/replay.c \
 	%D%/search.c %D%/search.h \
 	%D%/space.c %D%/space.h \
+	%D%/stack.c \
 	%D%/txn-case.c %D%/txn-case.h \
 	%D%/txn-graph.c %D%/txn-graph.h \
 	%D%/window.c %D%/window.h \
 	%D%/witness.c
-	%D%/stack.c
