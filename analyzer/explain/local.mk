@@ -3,10 +3,12 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/choices.c \
 	%D%/edges.c \
 	%D%/explain.h \
+	%D%/html.c %D%/html.h \
 	%D%/layout.c %D%/layout.h \
 	%D%/relevant.c %D%/relevant.h \
 	%D%/shrink.c \
 	%D%/suppose.c %D%/suppose.h \
+	%D%/svg.c \
 	%D%/text.c \
 	%D%/words.c %D%/words.h
 EXTRA_DIST += docs/EXPLANATIONS.md

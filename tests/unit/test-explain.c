@@ -204,6 +204,81 @@ test_text(void)
     calls_free(c);
 }
 
+/* Nothing of it is fetched or run, and no text from outside is markup. */
+static void
+test_html(void)
+{
+    struct calls *c = calls_new_raw(model_find("kv"));
+    struct check_result r;
+    struct buf out;
+    static const char hostile[] = "<b>&\"'\xff\x01";
+    uint32_t value = value_of_text(c, hostile, strlen(hostile));
+
+    buf_init(&out, EXPLAIN_HTML_MAX);
+    put(c, REGISTER_WRITE, 0, 0, 1, value);
+    put(c, REGISTER_WRITE, 0, 2, 3, 2);
+    put(c, REGISTER_WRITE, 3, 4, CALL_OPEN, 2);
+    put(c, REGISTER_READ, 2, 5, 6, value);
+    judge(c, &r);
+    explain_html(c, &r, "a <i>title</i>", &out);
+    CHECK(!out.truncated);
+    check_has(buf_text(&out), "<!DOCTYPE html>");
+    check_has(buf_text(&out), "a &lt;i&gt;title&lt;/i&gt;");
+    check_has(buf_text(&out), "&lt;b&gt;&amp;");
+    check_has(buf_text(&out), "href=\"#call-3\"");
+    check_has(buf_text(&out), "id=\"call-3\"");
+    check_has(buf_text(&out), "prefers-color-scheme:dark");
+    check_has(buf_text(&out), "</main></body></html>\n");
+    CHECK(strstr(buf_text(&out), "<b>") == NULL);
+    CHECK(strchr(buf_text(&out), '\xff') == NULL);
+    CHECK(strchr(buf_text(&out), '\x01') == NULL);
+    CHECK(strstr(buf_text(&out), "<script") == NULL);
+    CHECK(strstr(buf_text(&out), "http") == NULL);
+    CHECK(strstr(buf_text(&out), "@import") == NULL);
+    decision_release(&r.decision);
+    buf_release(&out);
+    calls_free(c);
+}
+
+/* However long the history and its values are, the page is not. */
+static void
+test_html_is_bounded(void)
+{
+    struct calls *c = calls_new_raw(model_find("register"));
+    struct check_result r = {.verdict = VERDICT_INVALID,
+                             .problem = {.calls = c, .key = VALUE_ABSENT},
+                             .parts = {.count = 1}};
+    struct buf out;
+    char text[4000];
+
+    memset(text, '&', sizeof(text));
+    for (uint32_t i = 0; i < 20000; i++) {
+        text[i % sizeof(text)] ^= 1;
+        put(c, i % 3 == 0 ? REGISTER_READ : REGISTER_WRITE, i % 900, 2 * i,
+            i % 50 == 0 ? CALL_OPEN : 2 * i + 1,
+            value_of_text(c, text, sizeof(text)));
+    }
+    /* A core that was never shrunk. */
+    r.problem.count = c->count;
+    r.decision =
+        (struct decision){.verdict = VERDICT_INVALID, .core_count = c->count};
+    r.decision.core = xcalloc(c->count, sizeof(uint32_t));
+    for (uint32_t i = 0; i < c->count; i++)
+        r.decision.core[i] = i;
+    explain_words(&r.problem, &r.decision);
+    buf_init(&out, (size_t)8 << 20);
+    explain_html(c, &r, text, &out);
+    printf("# %zu bytes\n", out.len);
+    CHECK(out.len < EXPLAIN_HTML_MAX);
+    check_has(buf_text(&out), "The first 64 of 20000 calls.");
+    buf_reset(&out);
+    explain_text(c, &r, &out);
+    check_has(buf_text(&out), "  ... and 19960 more\n");
+    decision_release(&r.decision);
+    buf_release(&out);
+    calls_free(c);
+}
+
 /* ---- random histories against every part of them ---- */
 
 #define SMALL_MAX 8u
@@ -411,5 +486,7 @@ main(void)
     RUN(test_words_lock);
     RUN(test_words_queue);
     RUN(test_text);
+    RUN(test_html);
+    RUN(test_html_is_bounded);
     return tap_done();
 }
