@@ -21,6 +21,8 @@ struct check_options {
 };
 
 #define CHECK_MEMORY_DEFAULT ((size_t)4 << 30)
+#define CHECK_DEADLINE_DEFAULT_NS (60 * NS_PER_S) /* a person still waits */
+#define CHECK_JOBS_MAX 64
 
 /* What came of all parts; verdict INVALID: the part that is to be shown. */
 struct check_result {

@@ -4,7 +4,7 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/allocator.c %D%/allocator.h \
 	%D%/analyzer.h \
 	%D%/calls.c %D%/calls.h \
-	%D%/check.h \
+	%D%/check.c %D%/check.h \
 	%D%/checker.c %D%/checker.h \
 	%D%/cli.c \
 	%D%/decode.c \

@@ -841,7 +841,7 @@ configurations_finish(void *search, enum search_status status,
         return false;
     }
     ret->order =
-        search_place_pure(s->w, s->b, effects, count, &ret->order_count);
+        search_place_pure(s->w, s->b, effects, count, NULL, &ret->order_count);
     budget_free(s->b, effects, count, sizeof(*effects));
     return ret->order != NULL;
 }

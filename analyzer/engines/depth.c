@@ -511,7 +511,7 @@ depth_finish(void *search, enum search_status status, struct decision *ret)
         bit_clear(s->bits, f->bit);
     }
     ret->order =
-        search_place_pure(s->w, s->b, effects, count, &ret->order_count);
+        search_place_pure(s->w, s->b, effects, count, NULL, &ret->order_count);
     free(effects);
     budget_give(s->b, bytes);
     return ret->order != NULL;

@@ -94,7 +94,9 @@ engine_decide(const struct engine_ops *e, const struct problem *p,
     } else {
         e->decide(p, b, ret);
     }
-    ret->engine = e->name;
+    if (ret->engine == NULL) {
+        ret->engine = e->name;
+    }
     assert(b->used_bytes == before); /* engines keep nothing */
     assert(ret->verdict != VERDICT_UNKNOWN || ret->reason[0] != '\0');
     assert(ret->verdict == VERDICT_VALID || ret->order == NULL);

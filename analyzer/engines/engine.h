@@ -106,7 +106,8 @@ struct engine_ops {
     const char *name, *description; /* one line */
     /* Whether it can decide this problem exactly; NULL: always. */
     bool (*applies)(const struct problem *p);
-    /* *ret comes zeroed; the engine sets all but 'engine'. */
+    /* *ret comes zeroed; the engine sets all but 'engine' (an engine that asks
+     * others says who answered). */
     void (*decide)(const struct problem *p, struct budget *b,
                    struct decision *ret);
 };

@@ -87,7 +87,7 @@ portfolio_next(struct portfolio *p)
 static void
 portfolio_unknown(struct portfolio *p, struct decision *ret)
 {
-    struct decision best = {0};
+    struct decision best = {.verdict = VERDICT_UNKNOWN};
 
     for (uint32_t i = 0; i < ARRAY_LEN(p->runners); i++) {
         struct runner *r = &p->runners[i];
@@ -143,6 +143,7 @@ portfolio_run(struct portfolio *p, struct decision *ret)
         /* Room for the order. */
         runner_release(&p->runners[r == &p->runners[0]]);
         search_finish(r->ops, r->search, r->status, p->b, ret);
+        ret->engine = r->ops->name;
     } else {
         portfolio_unknown(p, ret);
     }

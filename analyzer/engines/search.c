@@ -22,6 +22,7 @@ struct placing {
     const struct calls *c;
     const uint32_t *effects;
     uint32_t effect_count;
+    const uint64_t *placed;
     uint32_t *answered; /* per effect: earliest answer from here on */
     uint32_t *waiting;  /* calls that could come as far as time goes */
     uint32_t waiting_count, waiting_cap;
@@ -41,7 +42,8 @@ placing_gather(struct placing *p, uint32_t i, struct budget *b)
         if (p->c->invoke[call] >= until) {
             break;
         }
-        if (window_kind(p->w, p->member) != WINDOW_PURE) {
+        if (window_kind(p->w, p->member) != WINDOW_PURE ||
+            (p->placed != NULL && bit_get(p->placed, p->member))) {
             continue;
         }
         if (!budget_grow(b, (void **)&p->waiting, &p->waiting_cap,
@@ -118,11 +120,12 @@ placing_walk(struct placing *p, struct budget *b)
 uint32_t *
 search_place_pure(const struct window *w, struct budget *b,
                   const uint32_t *effects, uint32_t effect_count,
-                  uint32_t *ret_count)
+                  const uint64_t *placed, uint32_t *ret_count)
 {
     struct placing p = {.w = w,
                         .c = w->p->calls,
                         .effects = effects,
+                        .placed = placed,
                         .effect_count = effect_count};
     size_t answered = ((size_t)effect_count + 1) * sizeof(*p.answered);
     size_t order = ((size_t)w->p->count + 1) * sizeof(*p.order);

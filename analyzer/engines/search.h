@@ -46,11 +46,12 @@ void search_finish(const struct search_ops *ops, void *search,
 /*
  * From an order of the calls with effect (calls, not members) to one of all: a
  * call that changes nothing goes to the first place where it is legal and real
- * time allows it.  NULL: memory, or (a bug) there is no place.
+ * time allows it.  Those whose bit is set in 'placed' (per member; NULL: none)
+ * are among the effects already.  NULL: memory, or there is no place.
  */
 uint32_t *search_place_pure(const struct window *w, struct budget *b,
                             const uint32_t *effects, uint32_t effect_count,
-                            uint32_t *ret_count);
+                            const uint64_t *placed, uint32_t *ret_count);
 
 /* INVALID: every call invoked up to 'event' suffices. */
 void search_core(const struct window *w, uint32_t event, struct decision *ret);

@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "analyzer/engines/engine.h"
+#include "analyzer/check.h"
 #include "harness/base/buf.h"
 #include "tests/lib/random-models.h"
 #include "tests/lib/tap.h"
@@ -142,9 +142,234 @@ test_agree_with_brute_force(void)
     }
 }
 
+/* ---- check_calls ---- */
+
+static const struct random_options keyed = {
+    .seed = 7, .calls = 4000, .clients = 6, .keys = 9, .values = 5};
+
+/* The order of all parts keeps real time, and each part's share replays. */
+static void
+check_order(const struct calls *c, const struct check_result *r)
+{
+    uint32_t latest = 0, total = 0;
+    char reason[REASON_TEXT_MAX];
+
+    for (uint32_t i = 0; i < r->order_count; i++) {
+        uint32_t call = r->order[i];
+        CHECK(c->complete[call] >= latest);
+        latest = c->invoke[call] > latest ? c->invoke[call] : latest;
+    }
+    uint32_t *share = xcalloc(r->order_count + 1, sizeof(*share));
+    for (uint32_t p = 0; p < r->parts.count; p++) {
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < r->order_count; i++) {
+            if (c->key[r->order[i]] == r->parts.problems[p].key) {
+                share[count++] = r->order[i];
+            }
+        }
+        CHECK(problem_replay(&r->parts.problems[p], share, count, reason));
+        total += count;
+    }
+    CHECK_INT(total, r->order_count);
+    free(share);
+}
+
+static void
+test_check_many_keys(void)
+{
+    struct check_options options = {.jobs = 3};
+    struct check_result r;
+    struct calls *c = random_calls(random_model_find("cas-register"), &keyed);
+
+    check_calls(c, &options, &r);
+    CHECK_INT(r.verdict, VERDICT_VALID);
+    CHECK_INT(r.parts.count, 9);
+    check_order(c, &r);
+    check_result_release(&r);
+    calls_free(c);
+}
+
+/* One planted fault: INVALID, in the part of the fault, confirmed. */
+static void
+test_check_planted(void)
+{
+    struct check_options options = {.jobs = 2};
+    struct check_result r;
+    struct calls *c = random_calls(random_model_find("cas-register"), &keyed);
+    uint32_t i = c->count / 2;
+
+    while (c->function[i] != REGISTER_READ || c->complete[i] == CALL_OPEN) {
+        i++;
+    }
+    c->result[i] = value_of_int(c, 99); /* nobody wrote it */
+    check_calls(c, &options, &r);
+    CHECK_INT(r.verdict, VERDICT_INVALID);
+    CHECK_INT(r.invalid_parts, 1);
+    CHECK_INT(r.unknown_parts, 0);
+    CHECK_INT(r.problem.key, c->key[i]);
+    CHECK(r.confirmed);
+    CHECK(r.decision.core_count > 0 && r.decision.core_count <= 3);
+    CHECK(r.decision.headline[0] != '\0');
+    check_result_release(&r);
+    calls_free(c);
+}
+
+/* ---- positions ---- */
+
+static void
+test_witness(void)
+{
+    struct random_options options = {.seed = 3,
+                                     .calls = 3000,
+                                     .clients = 8,
+                                     .values = 3,
+                                     .crashes = 60,
+                                     .positions = true};
+    struct calls *c = random_calls(random_model_find("cas-register"), &options);
+    struct problem p = {c, NULL, c->count, VALUE_ABSENT};
+    struct decision d;
+    struct budget b = big_budget();
+
+    engine_decide(&engine_witness, &p, &b, &d);
+    printf("# %s\n", d.reason);
+    CHECK_INT(d.verdict, VERDICT_VALID);
+    decision_release(&d);
+    /* Positions that lie prove nothing. */
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (c->position[i] != RECORD_POSITION_NONE) {
+            c->position[i] = 1000000 - c->position[i];
+        }
+    }
+    engine_decide(&engine_witness, &p, &b, &d);
+    CHECK_INT(d.verdict, VERDICT_UNKNOWN);
+    decision_release(&d);
+    calls_free(c);
+}
+
+/* ---- budgets ---- */
+
+static struct calls *
+hard_calls(void)
+{
+    struct random_options options = {
+        .seed = 5, .calls = 1500, .clients = 40, .values = 3, .crashes = 300};
+    struct calls *c = random_calls(random_model_find("cas-register"), &options);
+    uint32_t last = c->count;
+
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (c->function[i] == REGISTER_READ) {
+            last = i;
+        }
+    }
+    CHECK(last < c->count);
+    c->result[last] = value_of_int(c, 77);
+    return c;
+}
+
+/* Any cap: the verdict is right or UNKNOWN, and the cap is kept. */
+static void
+test_memory_cap(void)
+{
+    struct calls *c = hard_calls();
+    struct problem p = {c, NULL, c->count, VALUE_ABSENT};
+    uint32_t unknown = 0;
+
+    for (size_t cap = 1; cap < (size_t)3 << 20; cap = cap * 5 / 4 + 1) {
+        for (uint32_t i = 0; i < ARRAY_LEN(engines); i++) {
+            struct budget b = big_budget();
+            struct decision d;
+            b.memory_bytes = cap;
+            b.deadline_ns = clock_now_ns(b.clock) + 5 * NS_PER_MS;
+            engine_decide(engines[i], &p, &b, &d);
+            if (d.verdict == VERDICT_VALID) {
+                printf("# %s within %zu bytes\n", engines[i]->name, cap);
+            }
+            CHECK(d.verdict != VERDICT_VALID);
+            CHECK(b.peak_bytes <= cap);
+            CHECK_INT(b.used_bytes, 0);
+            unknown += d.verdict == VERDICT_UNKNOWN;
+            decision_release(&d);
+        }
+    }
+    CHECK(unknown > 0);
+    calls_free(c);
+}
+
+static void
+test_deadline(void)
+{
+    struct calls *c = hard_calls();
+    struct problem p = {c, NULL, c->count, VALUE_ABSENT};
+
+    for (uint32_t i = 0; i < ARRAY_LEN(engines); i++) {
+        struct budget b = big_budget();
+        struct decision d;
+        b.deadline_ns = clock_now_ns(b.clock) + 50 * NS_PER_MS;
+        engine_decide(engines[i], &p, &b, &d);
+        int64_t over = clock_now_ns(b.clock) - b.deadline_ns;
+        printf("# %s: %s, %" PRId64 " us after the deadline\n",
+               engines[i]->name, verdict_name(d.verdict), over / NS_PER_US);
+        CHECK(d.verdict != VERDICT_VALID);
+        /* The promise is 100 ms; a loaded machine may take the processor away
+         * for as long again. */
+        CHECK(over < 500 * NS_PER_MS);
+        if (d.verdict == VERDICT_UNKNOWN) {
+            CHECK(d.decided_prefix > 0 && d.reason[0] != '\0');
+        }
+        decision_release(&d);
+    }
+    calls_free(c);
+}
+
+static void
+test_cancel(void)
+{
+    struct calls *c = hard_calls();
+    atomic_bool stop = true;
+    struct check_options options = {.stop = &stop};
+    struct check_result r;
+
+    check_calls(c, &options, &r);
+    CHECK_INT(r.verdict, VERDICT_UNKNOWN);
+    check_result_release(&r);
+    calls_free(c);
+}
+
+/* ---- replay ---- */
+
+static void
+test_replay_refuses(void)
+{
+    struct calls *c = calls_new_raw(&model_register);
+    char reason[REASON_TEXT_MAX];
+
+    calls_append(c, REGISTER_WRITE, 0, 0, 1);
+    calls_append(c, REGISTER_READ, 1, 2, 3);
+    calls_append(c, REGISTER_WRITE, 2, 4, CALL_OPEN);
+    c->a[0] = 1;
+    c->result[1] = 1;
+    c->a[2] = 2;
+    struct problem p = {c, NULL, 3, VALUE_ABSENT};
+    CHECK(problem_replay(&p, (uint32_t[]){0, 1}, 2, reason));
+    CHECK(problem_replay(&p, (uint32_t[]){0, 1, 2}, 3, reason));
+    CHECK(!problem_replay(&p, (uint32_t[]){0}, 1, reason));
+    CHECK(!problem_replay(&p, (uint32_t[]){1, 0}, 2, reason));
+    CHECK(!problem_replay(&p, (uint32_t[]){0, 2, 1}, 3, reason));
+    CHECK(!problem_replay(&p, (uint32_t[]){0, 0, 1}, 3, reason));
+    CHECK(!problem_replay(&p, (uint32_t[]){0, 1, 7}, 3, reason));
+    calls_free(c);
+}
+
 int
 main(void)
 {
     RUN(test_agree_with_brute_force);
+    RUN(test_check_many_keys);
+    RUN(test_check_planted);
+    RUN(test_witness);
+    RUN(test_memory_cap);
+    RUN(test_deadline);
+    RUN(test_cancel);
+    RUN(test_replay_refuses);
     return tap_done();
 }
