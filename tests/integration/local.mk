@@ -27,3 +27,9 @@ EXTRA_test_replica_cluster_DEPENDENCIES = ordeal-replica
 
 TESTS += %D%/bad-input.sh
 EXTRA_DIST += %D%/bad-input.sh
+
+check_PROGRAMS += test-fabric
+TESTS += test-fabric
+test_fabric_SOURCES = %D%/test-fabric.c
+test_fabric_LDADD = $(ORDEAL_FABRIC_LIBS)
+EXTRA_test_fabric_DEPENDENCIES = ordeal-ns-port
