@@ -7,6 +7,7 @@ libordeal_fabric_a_SOURCES = \
 	%D%/link-set.h \
 	%D%/namespace-port.c %D%/namespace-port.h \
 	%D%/namespace-wire.h \
+	%D%/pcap.c %D%/pcap.h \
 	%D%/port.c %D%/port.h \
 	%D%/queue.c %D%/queue.h \
 	%D%/shape.c %D%/shape.h \

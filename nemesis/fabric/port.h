@@ -22,6 +22,7 @@ struct port {
     uint16_t local_port, peer_port;
     struct switch_port_stats stats;
     struct drops switch_drops, station_drops;
+    struct pcap *capture; /* NULL: none */
     unsigned out_count;
     struct mmsghdr out[PORT_OUT_MAX];
     struct iovec out_vectors[PORT_OUT_MAX];

@@ -49,6 +49,7 @@ struct fabric_switch {
     struct port ports[SWITCH_PORT_COUNT_MAX];
     unsigned port_count;
     struct switch_link links[SWITCH_PORT_COUNT_MAX][SWITCH_PORT_COUNT_MAX];
+    int64_t now_ns; /* of this batch, or this turn */
     struct queue queue;
     uint8_t *copies[SWITCH_COPY_MAX]; /* freed after the next flush */
     unsigned copy_count;
@@ -83,7 +84,11 @@ static void
 switch_emit(struct fabric_switch *sw, unsigned from, unsigned to,
             const uint8_t *frame, size_t len)
 {
-    port_send(&sw->ports[to], &sw->links[from][to].stats, frame, len);
+    struct port *p = &sw->ports[to];
+
+    if (p->capture != NULL)
+        pcap_write(p->capture, sw->now_ns, frame, len);
+    port_send(p, &sw->links[from][to].stats, frame, len);
 }
 
 /* Frees 'copy' once it has left. */
@@ -96,11 +101,12 @@ switch_bury(struct fabric_switch *sw, uint8_t *copy)
 }
 
 static void
-switch_send_due(struct fabric_switch *sw, int64_t now_ns)
+switch_send_due(struct fabric_switch *sw)
 {
     struct queue_frame f;
 
-    while (queue_pop_due(&sw->queue, now_ns, &f)) {
+    sw->now_ns = clock_now_ns(clock_monotonic());
+    while (queue_pop_due(&sw->queue, sw->now_ns, &f)) {
         sw->links[f.from][f.to].stats.waiting--;
         switch_emit(sw, f.from, f.to, f.bytes, f.len);
         switch_bury(sw, f.bytes);
@@ -136,14 +142,13 @@ switch_wait(struct fabric_switch *sw, unsigned from, unsigned to,
 /* The frame has been parsed, and the link has rules. */
 static void
 switch_apply(struct fabric_switch *sw, unsigned from, unsigned to,
-             const uint8_t *frame, size_t len, const struct frame_info *info,
-             int64_t now_ns)
+             const uint8_t *frame, size_t len, const struct frame_info *info)
 {
     struct switch_link *l = &sw->links[from][to];
     struct link_verdict v;
     uint8_t *flipped = NULL;
 
-    link_decide(&l->link, info, len, now_ns, &v);
+    link_decide(&l->link, info, len, sw->now_ns, &v);
     if (v.copies == 0) {
         l->stats.taken++;
         return;
@@ -158,7 +163,7 @@ switch_apply(struct fabric_switch *sw, unsigned from, unsigned to,
                    v.flips[i].fix_checksum);
     l->stats.duplicated += v.copies - 1;
     for (unsigned i = 0; i < v.copies; i++) {
-        if (v.due_ns > now_ns)
+        if (v.due_ns > sw->now_ns)
             switch_wait(sw, from, to, v.due_ns, frame, len);
         else
             switch_emit(sw, from, to, frame, len);
@@ -186,11 +191,13 @@ switch_accept(struct port *p, const uint8_t *frame, size_t len)
 
 static void
 switch_forward(struct fabric_switch *sw, unsigned from, const uint8_t *frame,
-               size_t len, int64_t now_ns)
+               size_t len)
 {
     bool group, parsed = false;
     struct frame_info info;
 
+    if (sw->ports[from].capture != NULL)
+        pcap_write(sw->ports[from].capture, sw->now_ns, frame, len);
     if (!switch_accept(&sw->ports[from], frame, len))
         return;
     group = (frame[0] & 1) != 0;
@@ -207,7 +214,7 @@ switch_forward(struct fabric_switch *sw, unsigned from, const uint8_t *frame,
                 if (!parsed)
                     frame_parse(frame, len, &info);
                 parsed = true;
-                switch_apply(sw, from, to, frame, len, &info, now_ns);
+                switch_apply(sw, from, to, frame, len, &info);
             }
         }
         if (match)
@@ -222,12 +229,11 @@ switch_receive(struct fabric_switch *sw, unsigned port)
 {
     struct port_batch *b = &sw->batch;
     unsigned count = port_receive(&sw->ports[port], b);
-    int64_t now_ns = clock_now_ns(clock_monotonic());
 
     /* What became due before these frames came leaves before them. */
-    switch_send_due(sw, now_ns);
+    switch_send_due(sw);
     for (unsigned i = 0; i < count; i++)
-        switch_forward(sw, port, b->frames[i], b->messages[i].msg_len, now_ns);
+        switch_forward(sw, port, b->frames[i], b->messages[i].msg_len);
     switch_flush(sw); /* before the batch is overwritten */
 }
 
@@ -292,7 +298,7 @@ switch_main(void *arg)
         for (unsigned i = 0; i < count; i++)
             if (fds[i].revents != 0)
                 switch_receive(sw, i);
-        switch_send_due(sw, clock_now_ns(clock_monotonic()));
+        switch_send_due(sw);
         switch_flush(sw);
     }
 }
@@ -401,8 +407,13 @@ switch_free(struct fabric_switch *sw)
         switch_stop(sw);
     if (sw->wake_fd >= 0)
         close(sw->wake_fd);
-    for (unsigned i = 0; i < sw->port_count; i++)
+    for (unsigned i = 0; i < sw->port_count; i++) {
+        struct error ignored;
+
+        if (sw->ports[i].capture != NULL)
+            pcap_close(sw->ports[i].capture, NULL, &ignored);
         port_close(&sw->ports[i]);
+    }
     queue_release(&sw->queue);
     pthread_cond_destroy(&sw->done);
     pthread_mutex_destroy(&sw->lock);
@@ -617,4 +628,64 @@ switch_purge(struct fabric_switch *sw, const struct link_set *links)
     struct switch_change c = {.links = links};
 
     switch_ask(sw, switch_purge_links, &c);
+}
+
+/* ---- captures ---- */
+
+enum switch_capture_act { CAPTURE_LOOK, CAPTURE_START, CAPTURE_STOP };
+
+struct switch_capture {
+    enum switch_capture_act act;
+    unsigned port;
+    struct pcap *pcap; /* in and out */
+    bool taken;
+};
+
+static void
+switch_change_capture(struct fabric_switch *sw, void *ctx)
+{
+    struct switch_capture *c = ctx;
+    struct port *p = &sw->ports[c->port];
+
+    c->taken = p->capture != NULL;
+    if (c->act == CAPTURE_START && !c->taken) {
+        p->capture = TAKE(c->pcap);
+    } else if (c->act == CAPTURE_STOP) {
+        c->pcap = TAKE(p->capture);
+    }
+}
+
+int
+switch_capture_start(struct fabric_switch *sw, unsigned port,
+                     const struct pcap_options *o, struct error *err)
+{
+    struct switch_capture c = {.act = CAPTURE_LOOK, .port = port};
+    struct error ignored;
+
+    assert(port < sw->port_count);
+    /* Before the file is opened: it may be the one that is being written. */
+    switch_ask(sw, switch_change_capture, &c);
+    if (!c.taken) {
+        c.act = CAPTURE_START;
+        c.pcap = pcap_open(o, err);
+        if (c.pcap == NULL)
+            return -1;
+        switch_ask(sw, switch_change_capture, &c);
+    }
+    if (!c.taken)
+        return 0;
+    if (c.pcap != NULL)
+        pcap_close(c.pcap, NULL, &ignored);
+    return error_set(err, ERROR_CONFIG, "port %u is captured already", port);
+}
+
+int
+switch_capture_stop(struct fabric_switch *sw, unsigned port,
+                    struct pcap_stats *ret, struct error *err)
+{
+    struct switch_capture c = {.act = CAPTURE_STOP, .port = port};
+
+    assert(port < sw->port_count);
+    switch_ask(sw, switch_change_capture, &c);
+    return c.pcap == NULL ? 0 : pcap_close(c.pcap, ret, err);
 }

@@ -32,6 +32,7 @@
 
 #include "nemesis/fabric/link-set.h"
 #include "nemesis/fabric/link.h"
+#include "nemesis/fabric/pcap.h"
 
 #define SWITCH_MAC_BYTES FRAME_MAC_BYTES
 
@@ -129,6 +130,19 @@ void switch_purge(struct fabric_switch *sw, const struct link_set *links);
  * the guest never saw.
  */
 int switch_read_drops(struct fabric_switch *sw, struct error *err);
+
+/*
+ * Records what comes from a station before any rule saw it, and what goes to
+ * it when it leaves: what is in the capture of the sender alone was lost
+ * between.  One capture per port at a time (ERROR_CONFIG); switch_free() ends
+ * it.  Writing to the file is the switch's time: for a look, not for a load.
+ */
+int switch_capture_start(struct fabric_switch *sw, unsigned port,
+                         const struct pcap_options *o, struct error *err);
+
+/* Without a capture nothing is done.  'ret' may be NULL. */
+int switch_capture_stop(struct fabric_switch *sw, unsigned port,
+                        struct pcap_stats *ret, struct error *err);
 
 /*
  * Keeps a free port of 127.0.0.1 (type SOCK_DGRAM or SOCK_STREAM) for a QEMU

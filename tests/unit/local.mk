@@ -19,6 +19,10 @@ test_switch_SOURCES = %D%/test-switch.c tests/lib/frames.h \
 	tests/lib/stations.h
 test_switch_LDADD = $(ORDEAL_FABRIC_LIBS)
 UNIT_TESTS += test-switch-frame test-switch-link test-switch-rules
+UNIT_TESTS += test-switch-pcap
+test_switch_pcap_SOURCES = %D%/test-switch-pcap.c tests/lib/frames.h \
+	tests/lib/stations.h
+test_switch_pcap_LDADD = $(ORDEAL_FABRIC_LIBS)
 UNIT_TESTS += test-switch-shape
 test_switch_shape_SOURCES = %D%/test-switch-shape.c
 test_switch_shape_LDADD = $(ORDEAL_FABRIC_LIBS)
