@@ -458,9 +458,9 @@ lists_intermediate(struct lists *l, uint32_t reader, uint32_t write)
     if (!txn_case_found(t, ANOMALY_G1B)) {
         return;
     }
-    buf_printf(text, "%s observed %s's append of ",
-               txn_case_long_name(t, reader, name),
-               txn_case_long_name(t, t->writes[write].txn, other));
+    txn_case_long_name(t, reader, name);
+    txn_case_long_name(t, t->writes[write].txn, other);
+    buf_printf(text, "%s observed %s's append of ", name, other);
     txn_case_words(t, write, text);
     buf_puts(text, ", which was not yet its last to that key");
     txn_case_edge(t, t->writes[write].txn, reader, EDGE_OBSERVED,

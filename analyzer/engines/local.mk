@@ -13,10 +13,12 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/queue.c \
 	%D%/register.c \
 	%D%/replay.c \
+	%D%/rw-register.c \
 	%D%/search.c %D%/search.h \
 	%D%/space.c %D%/space.h \
 	%D%/stack.c \
 	%D%/txn-case.c %D%/txn-case.h \
 	%D%/txn-graph.c %D%/txn-graph.h \
+	%D%/txn-serial.c %D%/txn-serial.h \
 	%D%/window.c %D%/window.h \
 	%D%/witness.c

@@ -559,7 +559,8 @@ txn_case_cycles(struct txn_case *t, uint32_t *order)
     for (uint32_t i = 0; i < t->txn_count; i++) {
         takes_part[i] = t->status[i] == STATUS_COMMITTED;
     }
-    if (!txn_graph_finish(&t->graph, takes_part, level->order)) {
+    if (!txn_graph_finish(&t->graph, takes_part,
+                          t->barriers ? ORDER_REAL_TIME : level->order)) {
         return false;
     }
     txn_pool_free(&t->pool, takes_part);

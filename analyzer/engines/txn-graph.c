@@ -362,8 +362,7 @@ txn_stays(const struct txn_search *s, uint32_t from, uint32_t to)
     return s->within == NULL || s->within[from] == s->within[to];
 }
 
-/* The next state behind 'state'; *cursor starts at 0.  False: no more. */
-static inline bool
+bool
 txn_next_state(const struct txn_search *s, uint32_t state, uint32_t *cursor,
                uint32_t *ret)
 {

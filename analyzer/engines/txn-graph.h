@@ -115,6 +115,10 @@ struct txn_search {
                                or NULL */
 };
 
+/* The next state behind 'state'; *cursor starts at 0.  False: no more. */
+bool txn_next_state(const struct txn_search *s, uint32_t state,
+                    uint32_t *cursor, uint32_t *ret);
+
 struct txn_components {
     uint32_t *of; /* per state: its component, TXN_NONE: on no cycle */
     uint32_t count;

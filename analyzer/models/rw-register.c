@@ -19,11 +19,15 @@ rw_register_decode(struct calls *c, const struct record *invoke,
 static const char *const rw_register_functions[] = {
     [TXN_DONE] = "txn", [TXN_FAILED] = "txn-failed", NULL};
 
+static const struct engine_ops *const rw_register_engines[] = {
+    &engine_rw_register, NULL};
+
 #define RW_REGISTER(level_name)                                                \
     {                                                                          \
         .name = level_name, .functions = rw_register_functions,                \
         .description = "transactions that read and write registers",           \
         .decode = rw_register_decode, .describe = txn_describe,                \
+        .exact = rw_register_engines,                                          \
     }
 
 const struct model_ops model_rw_register = RW_REGISTER("rw-register");
