@@ -31,3 +31,13 @@ BENCH_OPERATIONS = 1000000
 .PHONY: bench-analyzer
 bench-analyzer: analyzer-bench$(EXEEXT)
 	./analyzer-bench$(EXEEXT) $(BENCH_OPERATIONS)
+
+# 'make bench-txn [BENCH_TRANSACTIONS=N]': how fast transactions are judged.
+EXTRA_PROGRAMS += txn-bench
+CLEANFILES += txn-bench$(EXEEXT)
+txn_bench_SOURCES = %D%/bench-txn.c
+txn_bench_LDADD = $(ORDEAL_ANALYZER_LIBS)
+BENCH_TRANSACTIONS = 100000
+.PHONY: bench-txn
+bench-txn: txn-bench$(EXEEXT)
+	./txn-bench$(EXEEXT) $(BENCH_TRANSACTIONS)
