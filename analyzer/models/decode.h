@@ -43,6 +43,17 @@ bool tree_is_nil(const struct tree *t);
 /* NULL: no list, or no such item. */
 const struct tree *tree_item(const struct tree *t, uint32_t i);
 bool tree_is_pair(const struct tree *t);
+/* A text; "resource-busy" is "resource_busy". */
+bool tree_is_word(const struct tree *t, const char *name);
+
+/* Of maps: the number of a field (ABSENT: not there); a field that is an
+ * integer and not negative (false: there is none). */
+uint32_t model_field(struct calls *c, const struct tree *map, const char *name);
+bool model_field_natural(const struct tree *map, const char *name,
+                         int64_t *ret);
+/* The place of an answer's "code" in 'codes' (NULL-terminated): 0, which is ok,
+ * when there is none, and the number of codes for one that is not known. */
+uint32_t model_code(const struct tree *answer, const char *const *codes);
 
 /* The key of the record when its format has keys, or that of a pair
  * [key value] as jepsen.independent writes them ('pairs'); returns the bare
@@ -67,6 +78,7 @@ struct model_words {
     uint32_t count, cap;
 };
 void model_words_add(struct model_words *w, uint32_t word);
+void model_words_add64(struct model_words *w, int64_t n);
 /* Makes the list (0 when there are no words) and frees them. */
 uint32_t model_words_list(struct calls *c, struct model_words *w);
 /* Sorts; equal ones become one. */

@@ -57,22 +57,6 @@ kernel_state_name(uint32_t state)
     return state < KERNEL_STATES ? kernel_states[state] : "in no known state";
 }
 
-/* "resource-busy" is "resource_busy". */
-static bool
-kernel_text_is(const struct tree *t, const char *name)
-{
-    if ((t->kind != TREE_STRING && t->kind != TREE_KEYWORD) ||
-        t->count != strlen(name)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < t->count; i++) {
-        if (t->text[i] != name[i] && (t->text[i] != '-' || name[i] != '_')) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static enum kernel_code
 kernel_code_of(const struct tree *answer)
 {
@@ -83,20 +67,11 @@ kernel_code_of(const struct tree *answer)
     }
     for (size_t i = 0; i < sizeof(kernel_codes) / sizeof(kernel_codes[0]);
          i++) {
-        if (kernel_text_is(code, kernel_codes[i].name)) {
+        if (tree_is_word(code, kernel_codes[i].name)) {
             return kernel_codes[i].code;
         }
     }
     return KERNEL_OTHER;
-}
-
-/* A field's number, ABSENT when it is not there. */
-static uint32_t
-kernel_field(struct calls *c, const struct tree *map, const char *name)
-{
-    const struct tree *t = tree_get(map, name);
-
-    return tree_is_nil(t) ? VALUE_ABSENT : value_number(c, t);
 }
 
 static const char *
@@ -135,7 +110,7 @@ kernel_decode_reserve(struct calls *c, const struct record *invoke,
                       struct error *err)
 {
     bool told = model_ended(end) == ENDED_OK;
-    uint32_t epoch = told ? kernel_field(c, end->value, "epoch") : VALUE_ABSENT;
+    uint32_t epoch = told ? model_field(c, end->value, "epoch") : VALUE_ABSENT;
     const char *wrong =
         kernel_reserve_words(c, invoke->value, told, epoch, ret);
     int64_t id;
@@ -143,13 +118,13 @@ kernel_decode_reserve(struct calls *c, const struct record *invoke,
     if (wrong != NULL) {
         return model_bad_value(c, invoke, wrong, err);
     }
-    ret->a = kernel_field(c, invoke->value, "holder");
+    ret->a = model_field(c, invoke->value, "holder");
     if (!told) {
         return model_plain_end(end);
     }
     ret->result = kernel_code_of(end->value);
     if (ret->result == KERNEL_OK) {
-        ret->b = kernel_field(c, end->value, "lease");
+        ret->b = model_field(c, end->value, "lease");
     } else if (ret->result != KERNEL_BUSY) {
         ret->result = KERNEL_OTHER;
     }
@@ -166,7 +141,7 @@ kernel_decode_get(struct calls *c, const struct record *invoke,
     const struct tree *state;
     int64_t id;
 
-    ret->a = kernel_field(c, invoke->value, "resource");
+    ret->a = model_field(c, invoke->value, "resource");
     if (ret->a == VALUE_ABSENT) {
         return model_bad_value(c, invoke, "a get names no resource", err);
     }
@@ -175,18 +150,18 @@ kernel_decode_get(struct calls *c, const struct record *invoke,
         return DECODED_DROP;
     }
     for (uint32_t i = 0; i < KERNEL_STATES; i++) {
-        if (kernel_text_is(state, kernel_states[i])) {
+        if (tree_is_word(state, kernel_states[i])) {
             ret->result = i;
         }
     }
-    if (kernel_text_is(state, "confirmed")) {
+    if (tree_is_word(state, "confirmed")) {
         ret->result = KERNEL_ACTIVE;
     }
     if (ret->result == VALUE_ABSENT) {
         return model_bad_value(c, end, "an unknown state", err);
     }
     if (ret->result != KERNEL_AVAILABLE) {
-        ret->b = kernel_field(c, end->value, "lease");
+        ret->b = model_field(c, end->value, "lease");
         if (ret->b != VALUE_ABSENT && !value_to_int(c, ret->b, &id)) {
             return model_bad_value(c, end, "the lease is no integer", err);
         }
@@ -201,16 +176,16 @@ kernel_decode_command(struct calls *c, const struct record *invoke,
 {
     bool told = model_ended(end) == ENDED_OK;
     const uint32_t words[] = {
-        [KERNEL_COMMAND_EPOCH] = kernel_field(c, invoke->value, "epoch"),
+        [KERNEL_COMMAND_EPOCH] = model_field(c, invoke->value, "epoch"),
         [KERNEL_COMMAND_TOLD] =
-            told ? kernel_field(c, end->value, "epoch") : VALUE_ABSENT,
+            told ? model_field(c, end->value, "epoch") : VALUE_ABSENT,
         [KERNEL_COMMAND_KNOWN] = KERNEL_NEVER_SEEN,
         [KERNEL_COMMAND_OWNER] = VALUE_ABSENT,
     };
     int64_t id;
 
-    ret->a = kernel_field(c, invoke->value, "holder");
-    ret->b = kernel_field(c, invoke->value, "lease");
+    ret->a = model_field(c, invoke->value, "holder");
+    ret->b = model_field(c, invoke->value, "lease");
     if (ret->b == VALUE_ABSENT || !value_to_int(c, ret->b, &id)) {
         return model_bad_value(c, invoke, "it names no lease by number", err);
     }

@@ -15,6 +15,8 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/model.c %D%/model.h \
 	%D%/multi-register.c \
 	%D%/mutex.c \
+	%D%/pool.c \
+	%D%/quota.c \
 	%D%/register.c \
 	%D%/registry.c %D%/registry.h \
 	%D%/rw-register.c \

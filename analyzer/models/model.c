@@ -244,6 +244,16 @@ model_words_add(struct model_words *w, uint32_t word)
     w->words[w->count++] = word;
 }
 
+void
+model_words_add64(struct model_words *w, int64_t n)
+{
+    uint32_t words[2];
+
+    model_put64(words, n);
+    model_words_add(w, words[0]);
+    model_words_add(w, words[1]);
+}
+
 uint32_t
 model_words_list(struct calls *c, struct model_words *w)
 {
@@ -305,6 +315,55 @@ tree_item(const struct tree *t, uint32_t i)
 {
     return t != NULL && t->kind == TREE_LIST && i < t->count ? &t->items[i]
                                                              : NULL;
+}
+
+bool
+tree_is_word(const struct tree *t, const char *name)
+{
+    if (t == NULL || (t->kind != TREE_STRING && t->kind != TREE_KEYWORD) ||
+        t->count != strlen(name)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < t->count; i++) {
+        if (t->text[i] != name[i] && (t->text[i] != '-' || name[i] != '_')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint32_t
+model_code(const struct tree *answer, const char *const *codes)
+{
+    const struct tree *code = tree_get(answer, "code");
+    uint32_t i = 0;
+
+    for (; !tree_is_nil(code) && codes[i] != NULL; i++) {
+        if (tree_is_word(code, codes[i])) {
+            break;
+        }
+    }
+    return i;
+}
+
+uint32_t
+model_field(struct calls *c, const struct tree *map, const char *name)
+{
+    const struct tree *t = tree_get(map, name);
+
+    return tree_is_nil(t) ? VALUE_ABSENT : value_number(c, t);
+}
+
+bool
+model_field_natural(const struct tree *map, const char *name, int64_t *ret)
+{
+    const struct tree *t = tree_get(map, name);
+
+    if (t == NULL || t->kind != TREE_INT || t->integer < 0) {
+        return false;
+    }
+    *ret = t->integer;
+    return true;
 }
 
 bool
