@@ -10,9 +10,12 @@
  *            that one finds an order, the verdict is UNKNOWN
  *
  * Parts are invalid on their own (engines/parts.c), so the worst part is the
- * verdict.  Orders of parts are merged: each call gets the latest invocation up
- * to it in the order of its part; these numbers rise along each order, and
- * along real time between parts (Herlihy and Wing 1990, locality).
+ * verdict.  Where the model has calls that touch several keys it may have rules
+ * between parts as well: when all parts are VALID their orders are replayed as
+ * one, and if that fails the whole is judged as one part.  Orders of parts are
+ * merged: each call gets the latest invocation up to it in the order of its
+ * part; these numbers rise along each order, and along real time between parts
+ * (Herlihy and Wing 1990, locality).
  */
 #include "config.h"
 
@@ -275,7 +278,11 @@ check_prove_invalid(struct check *k)
     int64_t took_ns = clock_now_ns(k->clock) - k->begin_ns;
 
     if (!k->options->no_shrink && d->core_count > 0) {
-        struct budget b = check_budget(k, SHRINK_NS);
+        /* Half of what is left: the second opinion needs time too. */
+        int64_t left_ns = (k->deadline_ns - clock_now_ns(k->clock)) / 2;
+        struct budget b = check_budget(k, left_ns < 1           ? 1
+                                          : left_ns < SHRINK_NS ? left_ns
+                                                                : SHRINK_NS);
         (void)explain_shrink(&r->problem, d, &b);
     }
     r->confirmed_by = part_confirm(k, &r->problem, d, took_ns);
@@ -378,6 +385,35 @@ check_merge(struct check *k)
 
 /* ---- the whole ---- */
 
+/* All parts are VALID; whether they are so together. */
+static void
+check_together(struct check *k)
+{
+    struct check_result *r = k->ret;
+    struct problem whole = {k->c, NULL, k->c->count, VALUE_ABSENT};
+    struct budget b = check_budget(k, 0);
+    char reason[REASON_TEXT_MAX];
+    struct decision d;
+
+    if (r->order == NULL ||
+        problem_replay_within(&whole, r->order, r->order_count, &b, reason)) {
+        return;
+    }
+    part_decide(k, &whole, &d);
+    free(r->order);
+    r->order = TAKE(d.order);
+    r->order_count = d.order_count;
+    d.order_count = 0;
+    decision_release(&r->decision);
+    r->decision = d;
+    r->problem = whole;
+    r->invalid_parts += d.verdict == VERDICT_INVALID;
+    r->unknown_parts += d.verdict == VERDICT_UNKNOWN;
+    if (d.peak_bytes > r->peak_bytes) {
+        r->peak_bytes = d.peak_bytes;
+    }
+}
+
 /* What folding found already: one operation id, two answers. */
 static void
 check_contradiction(const struct calls *c, struct check_result *r)
@@ -433,10 +469,14 @@ check_judge(struct check *k)
     pthread_mutex_destroy(&k->lock);
     k->jobs = 1;
     r->problem = r->parts.problems[k->worst];
+    if (r->decision.verdict == VERDICT_VALID) {
+        check_merge(k);
+        if (k->c->model->touches != NULL && r->parts.count > 1) {
+            check_together(k);
+        }
+    }
     if (r->decision.verdict == VERDICT_INVALID) {
         check_prove_invalid(k);
-    } else if (r->decision.verdict == VERDICT_VALID) {
-        check_merge(k);
     }
     r->verdict = r->decision.verdict;
     for (uint32_t i = 0; i < r->parts.count; i++) {

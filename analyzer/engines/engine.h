@@ -121,6 +121,10 @@ void engine_decide(const struct engine_ops *e, const struct problem *p,
  * with the reason. */
 bool problem_replay(const struct problem *p, const uint32_t *order,
                     uint32_t order_count, char reason[REASON_TEXT_MAX]);
+/* The same; false also when the budget ends first.  NULL: it does not end. */
+bool problem_replay_within(const struct problem *p, const uint32_t *order,
+                           uint32_t order_count, struct budget *b,
+                           char reason[REASON_TEXT_MAX]);
 
 /* The general ones, for any model with step. */
 extern const struct engine_ops engine_configurations; /* breadth: JIT sets */

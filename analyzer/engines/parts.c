@@ -9,7 +9,11 @@
  * before it is decided, and the searches keep no more than that anyway.
  *
  * A call without a key among calls with keys may concern all of them: nothing
- * is cut then.
+ * is cut then.  A call that touches nothing concerns nobody.
+ *
+ * A model that touches several keys may have rules between all of them (leases
+ * are granted in the order of their numbers).  Then each part is necessary for
+ * the whole, but all of them do not suffice: check.c replays them together.
  */
 #include "config.h"
 
@@ -101,7 +105,10 @@ keys_join(struct keys *k, const struct calls *c, uint32_t call)
     if (c->model->touches != NULL) {
         count = c->model->touches(c, call, touched, TOUCHES_MAX);
     }
-    if (count == 0 || count > TOUCHES_MAX) {
+    if (count == 0) {
+        return keys_index(k, VALUE_ABSENT); /* a part for all of these */
+    }
+    if (count > TOUCHES_MAX) {
         return NONE;
     }
     uint32_t first = keys_index(k, touched[0]);

@@ -18,7 +18,8 @@
 
 struct replay {
     const struct problem *p;
-    uint64_t *done; /* a bit per member */
+    struct budget *budget; /* or NULL */
+    uint64_t *done;        /* a bit per member */
     uint32_t last_invoke;
     struct model_state state, next;
     char *reason;
@@ -94,6 +95,10 @@ replay_walk(struct replay *r, const uint32_t *order, uint32_t order_count)
 
     p->calls->model->init(p->calls, p->key, &r->state);
     for (uint32_t i = 0; i < order_count; i++) {
+        if (r->budget != NULL && budget_expired(r->budget)) {
+            snprintf(r->reason, REASON_TEXT_MAX, "there was no time to replay");
+            return false;
+        }
         if (!replay_place(r, order[i])) {
             return false;
         }
@@ -112,7 +117,15 @@ bool
 problem_replay(const struct problem *p, const uint32_t *order,
                uint32_t order_count, char reason[REASON_TEXT_MAX])
 {
-    struct replay r = {.p = p, .reason = reason};
+    return problem_replay_within(p, order, order_count, NULL, reason);
+}
+
+bool
+problem_replay_within(const struct problem *p, const uint32_t *order,
+                      uint32_t order_count, struct budget *b,
+                      char reason[REASON_TEXT_MAX])
+{
+    struct replay r = {.p = p, .budget = b, .reason = reason};
 
     reason[0] = '\0';
     if (p->calls->model->step == NULL) {
