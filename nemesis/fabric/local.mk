@@ -13,6 +13,7 @@ libordeal_fabric_a_SOURCES = \
 	%D%/shape.c %D%/shape.h \
 	%D%/switch.c %D%/switch.h
 ORDEAL_FABRIC_LIBS = libordeal-fabric.a $(ORDEAL_BASE_LIBS)
+EXTRA_DIST += docs/FABRIC.md
 
 bin_PROGRAMS += ordeal-ns-port
 ordeal_ns_port_SOURCES = \

@@ -41,3 +41,13 @@ BENCH_TRANSACTIONS = 100000
 .PHONY: bench-txn
 bench-txn: txn-bench$(EXEEXT)
 	./txn-bench$(EXEEXT) $(BENCH_TRANSACTIONS)
+
+# 'make bench-fabric [BENCH_FABRIC_SECONDS=N]': frames through the switch.
+EXTRA_PROGRAMS += fabric-bench
+CLEANFILES += fabric-bench$(EXEEXT)
+fabric_bench_SOURCES = %D%/bench-fabric.c
+fabric_bench_LDADD = $(ORDEAL_FABRIC_LIBS)
+BENCH_FABRIC_SECONDS = 2
+.PHONY: bench-fabric
+bench-fabric: fabric-bench$(EXEEXT)
+	./fabric-bench$(EXEEXT) $(BENCH_FABRIC_SECONDS)

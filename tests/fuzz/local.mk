@@ -9,3 +9,7 @@ TESTS += fuzz-replica
 fuzz_replica_SOURCES = %D%/fuzz-replica.c
 fuzz_replica_LDADD = libordeal-replica.a libordeal-vsr.a libordeal-base.a \
 	$(JANSSON_LIBS)
+check_PROGRAMS += fuzz-fabric
+TESTS += fuzz-fabric
+fuzz_fabric_SOURCES = %D%/fuzz-fabric.c tests/lib/frames.h
+fuzz_fabric_LDADD = $(ORDEAL_FABRIC_LIBS)
