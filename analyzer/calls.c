@@ -60,7 +60,7 @@ struct building {
     uint32_t process_mask, process_count;
     /* Per row, once any record has an operation id. */
     struct operation_key *keys;
-    uint64_t *cells; /* tag << 32 | row + 1 */
+    uint64_t *cells; /* tag << 32 | row + 1; at tag & cell_mask */
     uint64_t cell_mask, cell_count;
 };
 
@@ -344,12 +344,6 @@ slot_give(struct building *b, struct slot *s)
 
 /* ---- keeping a record ---- */
 
-static size_t
-text_bytes(const char *text)
-{
-    return text == NULL ? 0 : strlen(text) + 1;
-}
-
 /* Of what hangs below a tree; items stand aligned. */
 static size_t
 tree_bytes(const struct tree *t)
@@ -390,23 +384,13 @@ tree_keep(const struct tree *t, struct tree *ret, unsigned char *p)
     return p;
 }
 
-static unsigned char *
-text_keep(const char *text, const char **ret, unsigned char *p)
-{
-    size_t n = text_bytes(text);
-
-    *ret = n == 0 ? NULL : (const char *)p;
-    if (n > 0)
-        memcpy(p, text, n);
-    return p + n;
-}
-
 /* Trees first: they need their alignment. */
 static void
 slot_keep(struct slot *s, const struct record *r)
 {
-    size_t need = tree_bytes(r->value) + text_bytes(r->function) +
-                  text_bytes(r->operation_id);
+    size_t function_len = strlen(r->function) + 1;
+    size_t id_len = r->operation_id == NULL ? 0 : strlen(r->operation_id) + 1;
+    size_t need = tree_bytes(r->value) + function_len + id_len;
     unsigned char *p;
 
     if (r->key != NULL)
@@ -422,8 +406,12 @@ slot_keep(struct slot *s, const struct record *r)
     p = tree_keep(r->value, &s->value, s->bytes);
     if (r->key != NULL)
         p = tree_keep(r->key, &s->key, p);
-    p = text_keep(r->function, &s->invoke.function, p);
-    text_keep(r->operation_id, &s->invoke.operation_id, p);
+    memcpy(p, r->function, function_len);
+    s->invoke.function = (const char *)p;
+    if (id_len == 0)
+        return;
+    memcpy(p + function_len, r->operation_id, id_len);
+    s->invoke.operation_id = (const char *)p + function_len;
 }
 
 /* Slots move when they grow in number: pointers are set when needed. */
@@ -467,7 +455,7 @@ cells_grow(struct calls *c)
 
         if (old[i] == 0)
             continue;
-        at = b->keys[(uint32_t)old[i] - 1].lo & b->cell_mask;
+        at = old[i] >> 32 & b->cell_mask;
         while (b->cells[at] != 0)
             at = (at + 1) & b->cell_mask;
         b->cells[at] = old[i];
@@ -479,13 +467,12 @@ cells_grow(struct calls *c)
 static uint64_t *
 operation_cell(struct building *b, struct operation_key key)
 {
-    uint64_t at = key.lo & b->cell_mask;
+    uint64_t tag = key.hi >> 32, at = tag & b->cell_mask;
 
     for (; b->cells[at] != 0; at = (at + 1) & b->cell_mask) {
         const struct operation_key *k = &b->keys[(uint32_t)b->cells[at] - 1];
 
-        if (b->cells[at] >> 32 == key.hi >> 32 && k->hi == key.hi &&
-            k->lo == key.lo)
+        if (b->cells[at] >> 32 == tag && k->hi == key.hi && k->lo == key.lo)
             break;
     }
     return &b->cells[at];
@@ -503,7 +490,7 @@ operation_note(struct calls *c, uint32_t row, const struct record *r)
     if (b->cells == NULL || b->cell_count >= (b->cell_mask + 1) / 4 * 3)
         cells_grow(c);
     b->keys[row] = operation_key(r);
-    __builtin_prefetch(&b->cells[b->keys[row].lo & b->cell_mask]);
+    __builtin_prefetch(&b->cells[b->keys[row].hi >> 32 & b->cell_mask]);
 }
 
 /* ---- outcomes ---- */

@@ -93,7 +93,7 @@ allocdb_number(struct allocdb *a, const char *text, size_t len)
     struct tree t = {.kind = TREE_INT};
 
     if (!parse_integer(text, len, &t.integer)) {
-        t.kind = TREE_KEYWORD;
+        t.kind = strspn(text, "0123456789") >= len ? TREE_KEYWORD : TREE_STRING;
         t.count = (uint32_t)len;
         t.text = parse_text(&a->parse, text, len);
     }
@@ -205,7 +205,7 @@ allocdb_granted(struct allocdb *a, const char *lease, struct error *err)
         a->lease_cap = a->lease_cap == 0 ? 64 : a->lease_cap * 2;
         a->leases = xrealloc(a->leases, a->lease_cap * sizeof(*a->leases));
     }
-    if (t.kind == TREE_KEYWORD)
+    if (t.kind != TREE_INT)
         t.text = arena_strdup(&a->arena, t.text);
     a->leases[a->lease_count++] = t;
     return 0;
@@ -391,7 +391,7 @@ allocdb_read(struct input *in, struct record_file *ret, record_sink *sink,
 
     parse_init(&a.parse);
     arena_init(&a.arena);
-    while ((status = input_line(in, &line, &len, &number, err)) > 0) {
+    while ((status = text_line(in, &line, &len, &number, err)) > 0) {
         if (line[strspn(line, " \t")] == '\0')
             continue;
         if (first)

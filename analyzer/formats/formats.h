@@ -15,6 +15,10 @@ extern const struct format_ops format_porcupine_etcd, format_porcupine_kv;
 extern const struct format_ops format_limo, format_allocator_jsonl;
 extern const struct format_ops format_register_tsv, format_allocdb;
 
+/* input_line for formats of lines: CONFIG when it is no text (RFC 3629). */
+int text_line(struct input *in, char **ret, size_t *ret_len,
+              uint64_t *ret_number, struct error *err);
+
 /* Text split at spaces and tabs: up to 'cap' words; the last is the rest of
  * the line.  Scribbles NULs into it.  Returns how many. */
 unsigned split_words(char *text, char **words, unsigned cap);

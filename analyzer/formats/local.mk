@@ -23,5 +23,6 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/typed.c %D%/typed.h \
 	%D%/words.c \
 	%D%/writer.c
+EXTRA_DIST += docs/FORMATS.md
 libordeal_analyzer_a_CPPFLAGS += $(ZLIB_CFLAGS) $(ZSTD_CFLAGS)
 ORDEAL_ANALYZER_LIBS += $(ZLIB_LIBS)

@@ -16,6 +16,8 @@ parse_init(struct parse *ps)
 {
     memset(ps, 0, sizeof(*ps));
     ps->block = xrealloc(NULL, PARSE_BLOCK_BYTES);
+    ps->stack_cap = 64;
+    ps->stack = xcalloc(ps->stack_cap, sizeof(*ps->stack));
     arena_init(&ps->arena);
 }
 
@@ -81,7 +83,7 @@ void
 parse_push(struct parse *ps, const struct tree *t)
 {
     if (ps->stack_count == ps->stack_cap) {
-        ps->stack_cap = ps->stack_cap == 0 ? 64 : ps->stack_cap * 2;
+        ps->stack_cap *= 2;
         ps->stack = xrealloc(ps->stack, ps->stack_cap * sizeof(*ps->stack));
     }
     ps->stack[ps->stack_count++] = *t;
@@ -169,8 +171,18 @@ utf8_valid(const char *text, size_t len)
     const unsigned char *p = (const unsigned char *)text, *end = p + len;
 
     while (p < end) {
-        unsigned c = *p++, n, low = 0x80, high = 0xbf;
+        unsigned c, n, low = 0x80, high = 0xbf;
 
+        if (end - p >= 8) { /* plain ASCII, the common case */
+            uint64_t word;
+
+            memcpy(&word, p, sizeof(word));
+            if ((word & UINT64_C(0x8080808080808080)) == 0) {
+                p += 8;
+                continue;
+            }
+        }
+        c = *p++;
         if (c < 0x80)
             continue;
         n = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;

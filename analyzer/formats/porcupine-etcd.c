@@ -90,7 +90,7 @@ porcupine_etcd_read(struct input *in, struct record_file *ret,
     int status;
 
     parse_init(&ps);
-    while ((status = input_line(in, &line, &len, &number, err)) > 0) {
+    while ((status = text_line(in, &line, &len, &number, err)) > 0) {
         struct record r = {.value = &value,
                            .position = RECORD_POSITION_NONE,
                            .time_ns = -1,

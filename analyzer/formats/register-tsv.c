@@ -69,7 +69,7 @@ register_tsv_read(struct input *in, struct record_file *ret, record_sink *sink,
     char *line;
     int status;
 
-    while ((status = input_line(in, &line, &len, &number, err)) > 0) {
+    while ((status = text_line(in, &line, &len, &number, err)) > 0) {
         struct record r = {.value = &value,
                            .position = RECORD_POSITION_NONE,
                            .time_ns = -1,

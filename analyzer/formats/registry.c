@@ -95,11 +95,12 @@ static int
 deliver(void *arg, const struct record *r, struct error *err)
 {
     struct delivery *d = arg;
-    struct error own = {0};
+    struct error own;
 
     d->file->event_count++;
-    if (d->sink(d->arg, r, &own) == 0)
+    if (d->sink(d->arg, r, err) == 0)
         return 0;
+    own = *err;
     return error_set(err, own.kind, "%s:%s", d->path, own.text);
 }
 

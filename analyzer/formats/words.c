@@ -5,6 +5,18 @@
 
 #include "analyzer/formats/formats.h"
 
+int
+text_line(struct input *in, char **ret, size_t *ret_len, uint64_t *ret_number,
+          struct error *err)
+{
+    int status = input_line(in, ret, ret_len, ret_number, err);
+
+    if (status > 0 &&
+        (memchr(*ret, '\0', *ret_len) != NULL || !utf8_valid(*ret, *ret_len)))
+        return input_error(in, *ret_number, err, "not UTF-8 text");
+    return status;
+}
+
 unsigned
 split_words(char *text, char **words, unsigned cap)
 {

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "harness/base/id128.h"
 
 void
 id128_format(struct id128 id, char ret[static ID128_TEXT_SIZE])
 {
-    snprintf(ret, ID128_TEXT_SIZE, "%016" PRIx64 "%016" PRIx64, id.hi, id.lo);
+    static const char digits[] = "0123456789abcdef";
+
+    for (int i = 0; i < 16; i++) {
+        ret[i] = digits[id.hi >> (60 - 4 * i) & 15];
+        ret[16 + i] = digits[id.lo >> (60 - 4 * i) & 15];
+    }
+    ret[32] = '\0';
 }
 
 bool

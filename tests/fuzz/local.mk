@@ -13,3 +13,7 @@ check_PROGRAMS += fuzz-fabric
 TESTS += fuzz-fabric
 fuzz_fabric_SOURCES = %D%/fuzz-fabric.c tests/lib/frames.h
 fuzz_fabric_LDADD = $(ORDEAL_FABRIC_LIBS)
+check_PROGRAMS += fuzz-formats
+TESTS += fuzz-formats
+fuzz_formats_SOURCES = %D%/fuzz-formats.c
+fuzz_formats_LDADD = $(ORDEAL_ANALYZER_LIBS)
