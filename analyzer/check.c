@@ -269,6 +269,36 @@ check_parts(struct check *k)
     }
 }
 
+/* Whether the core's calls are all of the problem.  An engine may look beyond
+ * its part, where leases of different resources come in one order. */
+static bool
+check_holds_core(const struct problem *p, const struct decision *d)
+{
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < d->core_count; i++) {
+        while (at < p->count && problem_call(p, at) < d->core[i]) {
+            at++;
+        }
+        if (at == p->count || problem_call(p, at) != d->core[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+check_problem_of_core(struct check_result *r)
+{
+    const struct decision *d = &r->decision;
+    uint32_t *members =
+        arena_alloc(&r->arena, d->core_count * sizeof(*members));
+
+    memcpy(members, d->core, d->core_count * sizeof(*members));
+    r->problem.members = members;
+    r->problem.count = d->core_count;
+}
+
 /* The part that is shown as INVALID: a small core, judged twice. */
 static void
 check_prove_invalid(struct check *k)
@@ -474,6 +504,9 @@ check_judge(struct check *k)
         if (k->c->model->touches != NULL && r->parts.count > 1) {
             check_together(k);
         }
+    }
+    if (!check_holds_core(&r->problem, &r->decision)) {
+        check_problem_of_core(r);
     }
     if (r->decision.verdict == VERDICT_INVALID) {
         check_prove_invalid(k);

@@ -139,6 +139,7 @@ extern const struct engine_ops engine_portfolio;
 extern const struct engine_ops engine_register; /* zones: unique values */
 extern const struct engine_ops engine_queue, engine_stack, engine_set;
 extern const struct engine_ops engine_lock, engine_lease;
+extern const struct engine_ops engine_lease_kernel; /* INVALID or UNKNOWN */
 extern const struct engine_ops engine_counter, engine_bank, engine_unique_ids;
 extern const struct engine_ops engine_set_full, engine_total_queue;
 extern const struct engine_ops engine_long_fork;

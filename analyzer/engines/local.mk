@@ -6,6 +6,7 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/depth.c \
 	%D%/engine.c %D%/engine.h \
 	%D%/exact.c %D%/exact.h \
+	%D%/lease-kernel.c \
 	%D%/list-append.c \
 	%D%/live.c %D%/live.h \
 	%D%/parts.c \

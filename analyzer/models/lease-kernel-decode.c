@@ -422,6 +422,13 @@ kernel_touches(const struct calls *c, uint32_t call, uint32_t *ret,
                         ? (uint32_t)KERNEL_RESERVE_RESOURCES
                         : (uint32_t)KERNEL_COMMAND_RESOURCES;
     uint32_t count = call_list_count(c, call) - from;
+    if (count == 0) {
+        /* Bound to nothing: a part of its own, or one more in another's. */
+        if (cap > 0) {
+            ret[0] = c->function[call] == KERNEL_RESERVE ? 0 : c->b[call];
+        }
+        return 1;
+    }
     for (uint32_t i = 0; i < count && i < cap; i++) {
         ret[i] = kernel_word(c, call, from + i);
     }

@@ -25,6 +25,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/lease-kernel.h"
 #include "analyzer/models/registry.h"
 
@@ -473,6 +474,9 @@ static const char *const kernel_functions[] = {
     [KERNEL_GET] = "get",         NULL,
 };
 
+static const struct engine_ops *const kernel_engines[] = {&engine_lease_kernel,
+                                                          NULL};
+
 const struct model_ops model_lease_kernel = {
     .name = "lease-kernel",
     .description = "leases on bundles of resources, with epochs, no clock",
@@ -485,4 +489,5 @@ const struct model_ops model_lease_kernel = {
     .touches = kernel_touches,
     .describe = kernel_describe,
     .describe_state = kernel_describe_state,
+    .exact = kernel_engines,
 };
