@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 libordeal_analyzer_a_SOURCES += \
+	%D%/bank.c \
 	%D%/brute.c \
 	%D%/configurations.c \
 	%D%/container.c %D%/container.h \
+	%D%/counter.c \
 	%D%/depth.c \
 	%D%/engine.c %D%/engine.h \
 	%D%/exact.c %D%/exact.h \
 	%D%/lease-kernel.c \
 	%D%/list-append.c \
 	%D%/live.c %D%/live.h \
+	%D%/long-fork.c \
 	%D%/parts.c \
 	%D%/portfolio.c \
 	%D%/queue.c \
@@ -16,10 +19,13 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/replay.c \
 	%D%/rw-register.c \
 	%D%/search.c %D%/search.h \
+	%D%/set-full.c \
 	%D%/space.c %D%/space.h \
 	%D%/stack.c \
+	%D%/total-queue.c \
 	%D%/txn-case.c %D%/txn-case.h \
 	%D%/txn-graph.c %D%/txn-graph.h \
 	%D%/txn-serial.c %D%/txn-serial.h \
+	%D%/unique-ids.c \
 	%D%/window.c %D%/window.h \
 	%D%/witness.c

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -89,6 +90,8 @@ bank_describe(const struct calls *c, uint32_t call, struct buf *out)
 static const char *const bank_functions[] = {
     [BANK_TRANSFER] = "transfer", [BANK_READ] = "read", NULL};
 
+static const struct engine_ops *const bank_exact[] = {&engine_bank, NULL};
+
 const struct model_ops model_bank = {
     .name = "bank",
     .description = "transfers between accounts; the total never changes",
@@ -96,4 +99,5 @@ const struct model_ops model_bank = {
     .decode = bank_decode,
     .initial = model_initial_int,
     .describe = bank_describe,
+    .exact = bank_exact,
 };

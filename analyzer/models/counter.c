@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -120,6 +121,8 @@ counter_describe_state(const struct calls *c, const struct model_state *s,
 static const char *const counter_functions[] = {
     [COUNTER_ADD] = "add", [COUNTER_READ] = "read", NULL};
 
+static const struct engine_ops *const counter_exact[] = {&engine_counter, NULL};
+
 const struct model_ops model_counter = {
     .name = "counter",
     .description = "a number that is added to and read",
@@ -131,4 +134,5 @@ const struct model_ops model_counter = {
     .pure = counter_pure,
     .describe = counter_describe,
     .describe_state = counter_describe_state,
+    .exact = counter_exact,
 };

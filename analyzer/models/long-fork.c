@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -96,10 +97,14 @@ long_fork_describe(const struct calls *c, uint32_t call, struct buf *out)
 static const char *const long_fork_functions[] = {
     [LONG_FORK_WRITE] = "write", [LONG_FORK_READ] = "read", NULL};
 
+static const struct engine_ops *const long_fork_exact[] = {&engine_long_fork,
+                                                           NULL};
+
 const struct model_ops model_long_fork = {
     .name = "long-fork",
     .description = "all reads agree on the order of writes to several keys",
     .functions = long_fork_functions,
     .decode = long_fork_decode,
     .describe = long_fork_describe,
+    .exact = long_fork_exact,
 };

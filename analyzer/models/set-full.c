@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -55,10 +56,14 @@ set_full_describe(const struct calls *c, uint32_t call, struct buf *out)
 static const char *const set_full_functions[] = {
     [SET_FULL_ADD] = "add", [SET_FULL_READ] = "read", NULL};
 
+static const struct engine_ops *const set_full_exact[] = {&engine_set_full,
+                                                          NULL};
+
 const struct model_ops model_set_full = {
     .name = "set-full",
     .description = "a set that loses no element once it was seen",
     .functions = set_full_functions,
     .decode = set_full_decode,
     .describe = set_full_describe,
+    .exact = set_full_exact,
 };

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -69,10 +70,14 @@ static const char *const total_queue_functions[] = {
     [TOTAL_QUEUE_DRAIN] = "drain",
     NULL};
 
+static const struct engine_ops *const total_queue_exact[] = {
+    &engine_total_queue, NULL};
+
 const struct model_ops model_total_queue = {
     .name = "total-queue",
     .description = "what is put in comes out once, in any order",
     .functions = total_queue_functions,
     .decode = total_queue_decode,
     .describe = total_queue_describe,
+    .exact = total_queue_exact,
 };

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -33,9 +34,13 @@ unique_ids_decode(struct calls *c, const struct record *invoke,
 static const char *const unique_ids_functions[] = {
     [UNIQUE_IDS_GENERATE] = "generate", NULL};
 
+static const struct engine_ops *const unique_ids_exact[] = {&engine_unique_ids,
+                                                            NULL};
+
 const struct model_ops model_unique_ids = {
     .name = "unique-ids",
     .description = "ids that are never given out twice",
     .functions = unique_ids_functions,
     .decode = unique_ids_decode,
+    .exact = unique_ids_exact,
 };
