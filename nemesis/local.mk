@@ -21,3 +21,4 @@ libordeal_nemesis_a_SOURCES = \
 libordeal_nemesis_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 ORDEAL_NEMESIS_LIBS = libordeal-nemesis.a
 EXTRA_DIST += docs/FAULTS.md
+include nemesis/platter/local.mk

@@ -34,6 +34,12 @@ test_switch_frame_LDADD = $(ORDEAL_FABRIC_LIBS)
 test_switch_link_SOURCES = %D%/test-switch-link.c tests/lib/frames.h
 test_switch_link_LDADD = $(ORDEAL_FABRIC_LIBS)
 
+UNIT_TESTS += test-platter-store test-platter-model
+test_platter_store_SOURCES = %D%/test-platter-store.c
+test_platter_store_LDADD = $(ORDEAL_PLATTER_LIBS)
+test_platter_model_SOURCES = %D%/test-platter-model.c
+test_platter_model_LDADD = $(ORDEAL_PLATTER_LIBS)
+
 UNIT_TESTS += test-history
 test_history_SOURCES = %D%/test-history.c tests/lib/random-event.h
 test_history_LDADD = $(ORDEAL_BASE_LIBS)
