@@ -43,9 +43,9 @@ orphan_words(int pid, const char *file, size_t *ret_len)
     return file_read(path, ORPHAN_WORDS_BYTES_MAX, ret_len, &err);
 }
 
-/* argv[0] is a QEMU and a word of argv names something below 'dir'. */
+/* argv[0] starts with 'program', a word of argv names something below 'dir'. */
 static bool
-orphan_is_qemu(int pid, const char *dir)
+orphan_is_program(int pid, const char *program, const char *dir)
 {
     CLEANUP_FREE char *below = xasprintf("%s/", dir);
     size_t len = 0;
@@ -56,7 +56,7 @@ orphan_is_qemu(int pid, const char *dir)
         return false; /* gone, or a zombie, which has no command line */
     base = strrchr(text, '/');
     base = base == NULL ? text : base + 1;
-    if (strncmp(base, "qemu-", 5) != 0)
+    if (strncmp(base, program, strlen(program)) != 0)
         return false;
     for (const char *word = text; word < text + len; word += strlen(word) + 1)
         if (strstr(word, below) != NULL)
@@ -83,8 +83,15 @@ orphan_has_environment(int pid, const char *dir)
 static bool
 orphan_matches(enum orphans_by by, int pid, const char *dir)
 {
-    return by == ORPHANS_QEMU ? orphan_is_qemu(pid, dir)
-                              : orphan_has_environment(pid, dir);
+    switch (by) {
+    case ORPHANS_QEMU:
+        return orphan_is_program(pid, "qemu-", dir);
+    case ORPHANS_NBDKIT:
+        return orphan_is_program(pid, "nbdkit", dir);
+    case ORPHANS_BY_ENVIRONMENT:
+        return orphan_has_environment(pid, dir);
+    }
+    return false;
 }
 
 static bool

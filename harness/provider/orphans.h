@@ -12,6 +12,7 @@
 /* How a process shows that it belongs to DIR. */
 enum orphans_by {
     ORPHANS_QEMU,           /* a QEMU with DIR/... in an argument */
+    ORPHANS_NBDKIT,         /* an nbdkit, likewise */
     ORPHANS_BY_ENVIRONMENT, /* ORDEAL_NODE_DIR is DIR or below it */
 };
 

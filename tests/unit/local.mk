@@ -34,7 +34,9 @@ test_switch_frame_LDADD = $(ORDEAL_FABRIC_LIBS)
 test_switch_link_SOURCES = %D%/test-switch-link.c tests/lib/frames.h
 test_switch_link_LDADD = $(ORDEAL_FABRIC_LIBS)
 
-UNIT_TESTS += test-platter-store test-platter-model
+UNIT_TESTS += test-platter-store test-platter-model test-platter-control
+test_platter_control_SOURCES = %D%/test-platter-control.c
+test_platter_control_LDADD = $(ORDEAL_PLATTER_LIBS)
 test_platter_store_SOURCES = %D%/test-platter-store.c
 test_platter_store_LDADD = $(ORDEAL_PLATTER_LIBS)
 test_platter_model_SOURCES = %D%/test-platter-model.c

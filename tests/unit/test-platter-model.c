@@ -223,7 +223,7 @@ check_policy(const struct model *m, const uint64_t seen[static SECTORS],
     for (unsigned op = 1; op <= m->op_count; op++) {
         if (in[op] && !m->ops[op].fua)
             last_in = op;
-        if (out[op] && first_out > op)
+        if (first_out > op && out[op])
             first_out = op;
         CHECK(policy != CUT_KEEP || !out[op]);
         CHECK(!torn || !m->ops[op].zero || !in[op] || !out[op]);
