@@ -33,3 +33,11 @@ TESTS += test-fabric
 test_fabric_SOURCES = %D%/test-fabric.c
 test_fabric_LDADD = $(ORDEAL_FABRIC_LIBS)
 EXTRA_test_fabric_DEPENDENCIES = ordeal-ns-port
+
+# The platter with a real nbdkit: skips without one.
+check_PROGRAMS += test-platter
+TESTS += test-platter
+test_platter_SOURCES = %D%/test-platter.c tests/lib/platter-fixture.h
+test_platter_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NBD_CFLAGS)
+test_platter_LDADD = $(ORDEAL_PLATTER_LIBS) $(NBD_LIBS)
+EXTRA_test_platter_DEPENDENCIES = ordeal-platter.so
