@@ -48,6 +48,17 @@ enum lock_function {
     LOCK_RELEASE, /* a: the owner, or ABSENT; b: the token, or ABSENT */
 };
 
+/* lease; key: the lease.  list: the latest time at which the call took effect
+ * and the earliest at which the lease that it gives can expire, two words each
+ * (models/lease.c). */
+enum lease_function {
+    LEASE_ACQUIRE, /* a: the owner, or ABSENT */
+    LEASE_RELEASE, /* a: the owner, or ABSENT */
+    LEASE_RENEW,   /* a: the owner, or ABSENT */
+    LEASE_EXPIRE,  /* a: whose lease, or ABSENT */
+    LEASE_READ,    /* result: the owner, or VALUE_NIL */
+};
+
 /* counter. */
 enum counter_function {
     COUNTER_ADD,  /* a: the amount, perhaps negative */

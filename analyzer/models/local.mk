@@ -10,6 +10,7 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/kv.c \
 	%D%/lease-kernel-decode.c \
 	%D%/lease-kernel.c %D%/lease-kernel.h \
+	%D%/lease.c \
 	%D%/list-append.c \
 	%D%/long-fork.c \
 	%D%/model.c %D%/model.h \

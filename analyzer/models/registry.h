@@ -14,6 +14,7 @@ extern const struct model_ops model_multi_register;
 extern const struct model_ops model_kv;
 extern const struct model_ops model_mutex;
 extern const struct model_ops model_fenced_lock;
+extern const struct model_ops model_lease;
 extern const struct model_ops model_fifo_queue;
 extern const struct model_ops model_stack;
 extern const struct model_ops model_set;

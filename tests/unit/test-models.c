@@ -473,6 +473,56 @@ test_locks(void)
     CHECK_EXAMPLES(examples);
 }
 
+/* Each record comes one second after the one before. */
+static void
+test_lease(void)
+{
+    static const struct example examples[] = {
+        {"lease", NULL, 's', "valid",
+         "0 . acquire {:ttl 9000}\n0 . renew {:ttl 9000}\n"
+         "0 . release nil\n1 . acquire {:ttl 9000}"},
+        {"lease", NULL, 's', "invalid",
+         "0 . acquire {:ttl 9000}\n1 . acquire {:ttl 9000}"},
+        /* Lent at 1, over at 3 less the skew; taken at 4 at the latest. */
+        {"lease", NULL, 's', "valid",
+         "0 . acquire {:ttl 2000}\n1 . acquire {:ttl 9000}"},
+        {"lease", "0", 's', "valid",
+         "0 . acquire {:ttl 3000}\n1 . acquire {:ttl 9000}"},
+        {"lease", "0", 's', "invalid",
+         "0 . acquire {:ttl 3001}\n1 . acquire {:ttl 9000}"},
+        {"lease", "500", 's', "valid",
+         "0 . acquire {:ttl_ms 3500}\n1 . acquire {:ttl 9000}"},
+        /* Renewed at 3, until 6. */
+        {"lease", "0", 's', "invalid",
+         "0 . acquire {:ttl_s 3}\n0 . renew {:ttl_s 4}\n"
+         "1 . acquire {:ttl 9000}"},
+        {"lease", "0", 's', "valid",
+         "0 . acquire {:ttl_s 3}\n0 . renew {:ttl_s 3}\n"
+         "1 . acquire {:ttl 9000}"},
+        {"lease", NULL, 's', "invalid",
+         "0 . acquire {:ttl 1000}\n1 . acquire {:ttl 1}\n0 . renew nil"},
+        {"lease", NULL, 's', "invalid",
+         "0 . acquire {:ttl 1000}\n1 . acquire {:ttl 1}\n0 . release nil"},
+        /* No ttl: an expire in the history ends it, and nothing else. */
+        {"lease", NULL, 's', "invalid", "0 . acquire nil\n1 . acquire nil"},
+        {"lease", NULL, 's', "valid",
+         "0 . acquire nil\n9 . expire nil\n1 . acquire nil"},
+        {"lease", NULL, 's', "valid",
+         "0 . acquire nil\n9 i expire nil\n1 . acquire nil"},
+        {"lease", NULL, 's', "invalid",
+         "0 . acquire {:ttl 9000}\n9 . expire nil"},
+        {"lease", NULL, 's', "valid",
+         "0 . acquire {:owner 7}\n1 . read nil > 7\n"
+         "2 . release {:owner 7}\n1 . read nil > nil"},
+        {"lease", NULL, 's', "invalid",
+         "0 . acquire {:owner 7}\n1 . read nil > nil"},
+        {"lease", NULL, 's', "valid",
+         "0 i acquire {:ttl 9000}\n1 . acquire {:ttl 9000}"},
+        {"lease", NULL, 's', "no function 'steal'", "0 . steal nil"},
+    };
+    CHECK_EXAMPLES(examples);
+}
+
 static void
 test_counter(void)
 {
@@ -738,6 +788,7 @@ main(void)
     RUN(test_queue_and_stack);
     RUN(test_set);
     RUN(test_locks);
+    RUN(test_lease);
     RUN(test_counter);
     RUN(test_txn_words);
     RUN(test_columns);
