@@ -3,10 +3,11 @@
  * Looks for an order of transactions on registers that explains every read,
  * within the dependencies that are known.  Written values are unique.
  *
- * Depth first.  A transaction is ready when all that must come before it has
- * been placed; then what it reads is there, because a write waits until the
- * version that it replaces has no reader left.  So a transaction that writes
- * nothing is placed as soon as it is ready, and only writes are choices.
+ * A transaction is ready when all that must come before it has been placed;
+ * then what it reads is there, because a write waits until the version that it
+ * replaces has no reader left.  So a transaction that writes nothing is placed
+ * as soon as it is ready, and only writes are choices.  Choices that turn out
+ * wrong become dependencies that were not known before.
  *
  * Threads: one.
  */
@@ -15,9 +16,10 @@
 
 #include "analyzer/engines/txn-case.h"
 
-/* Beyond one for each transaction: choices that turned out wrong.  Some tens of
- * milliseconds. */
+/* Nodes looked at, for all transactions together and for each; some ten a
+ * transaction are usual.  At most some seconds for a million. */
 #define TXN_SERIAL_STEPS_MAX 200000
+#define TXN_SERIAL_STEPS_PER_TXN 1024
 
 enum txn_serial_result {
     SERIAL_FOUND,
@@ -29,8 +31,8 @@ enum txn_serial_result {
 /*
  * 'versions', per micro-operation: the version that a read of another's write
  * needs: a write, or write_count + key for what was there first; TXN_NONE: it
- * needs none.  'kinds': the edges that count (TXN_BIT).  The transactions that
- * counted (txn_case_counts) are put into 'order', their number in *ret_count.
+ * needs none.  'kinds': the edges that count (TXN_BIT).  Those that count
+ * (txn_case_counts) are put into 'order', their number in *ret_count.
  */
 enum txn_serial_result txn_serial_search(struct txn_case *t,
                                          const uint32_t *versions,
