@@ -22,6 +22,7 @@
  *     pending, can do whatever the other can.  An unused open call is no
  *     obligation, and a read that is done is none either.  Only the minimal
  *     ones are kept
+ *   - an open call is used only right before a call that needs it
  *
  * Memory: configurations times live calls, and twelve bytes for each call in an
  * explanation that still lives, which share their beginnings (struct node).
@@ -49,6 +50,9 @@ struct configuration {
     uint32_t node;
     uint32_t chain; /* next of equal hash */
     uint32_t queue; /* next to be expanded, or UNQUEUED; next free */
+    /* The state before an open call was used that made no read legal (until
+     * the next answer); or NONE. */
+    uint32_t before, unused;
 };
 #define UNQUEUED (UINT32_MAX - 1)
 
@@ -277,6 +281,11 @@ set_dominated(struct search *s, struct set *set, uint32_t head, uint32_t state,
         const uint64_t *have = bits_of(c);
         if (c->state == state && words_equal(have, bits, effect)) {
             if (words_within(have + effect, bits + effect, rest)) {
+                /* To the front: it will be better than others as well. */
+                uint32_t i = *link;
+                *link = c->chain;
+                c->chain = set->heads[head];
+                set->heads[head] = i;
                 return true;
             }
             if (words_within(bits + effect, have + effect, rest)) {
@@ -315,7 +324,8 @@ set_add(struct search *s, struct set *set, uint32_t state, const uint64_t *bits)
         i = set->item_count++;
     }
     struct configuration *c = set_at(s, set, i);
-    *c = (struct configuration){state, NONE, set->heads[head], UNQUEUED};
+    *c = (struct configuration){state,    NONE, set->heads[head],
+                                UNQUEUED, NONE, 0};
     memcpy(bits_of(c), bits, s->w->words * sizeof(uint64_t));
     set->heads[head] = i;
     set->live++;
@@ -478,7 +488,7 @@ opens_used(const struct search *s, const uint64_t *bits)
  */
 static bool
 admit(struct search *s, uint32_t state, uint64_t *bits, uint32_t node,
-      uint32_t call)
+      uint32_t call, uint32_t before)
 {
     bool done = target_done(s, bits);
 
@@ -494,6 +504,7 @@ admit(struct search *s, uint32_t state, uint64_t *bits, uint32_t node,
         return false;
     }
     c->node = call == NONE ? node : node_new(s, node, call);
+    c->before = before;
     if (done) {
         return call == NONE;
     }
@@ -513,31 +524,57 @@ admit(struct search *s, uint32_t state, uint64_t *bits, uint32_t node,
     return call == NONE;
 }
 
+/*
+ * An open call that was used and made no read legal must be good for the call
+ * that comes next: if that one leads to the same state without it, the
+ * configuration without it is better.
+ */
+static bool
+pointless(struct search *s, uint32_t before, struct move m)
+{
+    const struct live *l = &s->live.of[m.bit];
+
+    return before != NONE &&
+           space_step(&s->space, before, l->call, l->class) == m.next;
+}
+
+/* 'before' for what follows 'from' by using an open call. */
+static uint32_t
+unread(const struct search *s, uint32_t state, uint32_t bit,
+       const uint64_t *from, const uint64_t *to)
+{
+    uint32_t effect = s->w->effect_words, pure = s->w->pure_words;
+
+    return bit / 64 >= effect + pure &&
+                   words_equal(from + effect, to + effect, pure)
+               ? state
+               : NONE;
+}
+
 static void
 expand(struct search *s, uint32_t item)
 {
-    struct configuration *c = set_at(s, &s->work, item);
-    uint32_t state = c->state, node = c->node, words = s->w->words;
+    const struct configuration *c = set_at(s, &s->work, item);
+    uint32_t state = c->state, node = c->node, before = c->before;
 
     if (!outlook_moves(s, state)) {
         return;
     }
     uint32_t first = s->outlooks[state].move_first;
-    for (uint32_t i = 0; i < s->outlooks[state].move_count; i++) {
+    for (uint32_t i = 0; i < s->outlooks[state].move_count && !s->failed; i++) {
         struct move m = s->moves[first + i];
         const uint64_t *bits = bits_of(set_at(s, &s->work, item));
-        if (bit_get(bits, m.bit) || live_out_of_turn(&s->live, bits, m.bit)) {
+        if (bit_get(bits, m.bit) || live_out_of_turn(&s->live, bits, m.bit) ||
+            pointless(s, before, m)) {
             continue;
         }
-        memcpy(s->candidate, bits, words * sizeof(uint64_t));
+        memcpy(s->candidate, bits, s->w->words * sizeof(uint64_t));
         bit_set(s->candidate, m.bit);
         if (!eager(s, m.next, s->candidate)) {
             return;
         }
-        (void)admit(s, m.next, s->candidate, node, s->live.of[m.bit].call);
-        if (s->failed || set_at(s, &s->work, item)->state == NONE) {
-            return;
-        }
+        (void)admit(s, m.next, s->candidate, node, s->live.of[m.bit].call,
+                    unread(s, state, m.bit, bits, s->candidate));
     }
 }
 
@@ -601,7 +638,7 @@ close_begin(struct search *s)
     for (uint32_t i = 0; i < s->now.item_count && !s->failed; i++) {
         struct configuration *c = set_at(s, &s->now, i);
         if (c->state != NONE) {
-            if (!admit(s, c->state, bits_of(c), c->node, NONE)) {
+            if (!admit(s, c->state, bits_of(c), c->node, NONE, NONE)) {
                 node_drop(s, c->node);
             }
             c->state = NONE;
@@ -783,7 +820,7 @@ configurations_make(const struct window *w, struct budget *b)
     s->w = w;
     s->b = b;
     s->space = space;
-    s->stride = 2 + w->words;
+    s->stride = sizeof(struct configuration) / sizeof(uint64_t) + w->words;
     s->node_free = NONE;
     s->candidate = xcalloc(w->words * 2 + 1, sizeof(uint64_t));
     s->fresh = s->candidate + w->words;

@@ -51,3 +51,16 @@ BENCH_FABRIC_SECONDS = 2
 .PHONY: bench-fabric
 bench-fabric: fabric-bench$(EXEEXT)
 	./fabric-bench$(EXEEXT) $(BENCH_FABRIC_SECONDS)
+
+# 'make bench-engines [BENCH_ROWS="3 5"] [BENCH_LIMIT=SECONDS]': the general
+# engines on what makes other checkers give up.
+EXTRA_PROGRAMS += engines-bench
+CLEANFILES += engines-bench$(EXEEXT)
+engines_bench_SOURCES = %D%/bench-engines.c tests/lib/random-calls.h \
+	tests/lib/random-models.h
+engines_bench_LDADD = $(ORDEAL_ANALYZER_LIBS)
+BENCH_ROWS =
+BENCH_LIMIT = 10
+.PHONY: bench-engines
+bench-engines: engines-bench$(EXEEXT)
+	./engines-bench$(EXEEXT) "$(BENCH_ROWS)" $(BENCH_LIMIT)
