@@ -134,8 +134,8 @@ test_engines_SOURCES = %D%/test-engines.c tests/lib/random-calls.h \
 	tests/lib/random-models.h
 test_engines_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-models
-test_models_SOURCES = %D%/test-models.c tests/lib/random-calls.h \
-	tests/lib/random-models.h
+test_models_SOURCES = %D%/test-models.c tests/lib/max-register.c \
+	tests/lib/random-calls.h tests/lib/random-models.h
 test_models_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-txn
 test_txn_SOURCES = %D%/test-txn.c tests/lib/txn-builder.h

@@ -704,6 +704,80 @@ test_registry(void)
     CHECK(model_find("lock") == model_find("mutex"));
 }
 
+/* ---- the example of docs/MODELS.md ---- */
+
+extern const struct model_ops model_max_register;
+
+static enum verdict
+max_register_verdict(const char *text)
+{
+    struct script s = {0};
+    struct calls_options options = {.model = &model_max_register};
+    enum verdict verdict = VERDICT_UNKNOWN;
+
+    arena_init(&s.arena);
+    if (script_calls(&s, text, &options) != NULL) {
+        verdict = judge(s.c);
+    }
+    decoded_end(&s);
+    return verdict;
+}
+
+static void
+test_example(void)
+{
+    CHECK(max_register_verdict("0 . read nil > 0\n0 . write 4\n0 . write 2\n"
+                               "0 . read nil > 4") == VERDICT_VALID);
+    CHECK(max_register_verdict("0 . write 4\n0 . write 2\n"
+                               "0 . read nil > 2") == VERDICT_INVALID);
+    CHECK(max_register_verdict("0 i write 4\n1 . read nil > 0\n"
+                               "1 . read nil > 4") == VERDICT_VALID);
+    CHECK(max_register_verdict("0 . write -4") == VERDICT_UNKNOWN);
+}
+
+static bool
+read_text(const char *path, struct buf *out)
+{
+    FILE *f = fopen(path, "r");
+    char bytes[4096];
+    size_t len;
+
+    while (f != NULL && (len = fread(bytes, 1, sizeof(bytes), f)) > 0) {
+        buf_append(out, bytes, len);
+    }
+    return f != NULL && fclose(f) == 0;
+}
+
+/* What the document shows is what is compiled. */
+static void
+test_example_is_documented(void)
+{
+    const char *top = getenv("ORDEAL_SRCDIR");
+    char path[512];
+    struct buf text, code;
+
+    buf_init(&text, 1 << 20);
+    buf_init(&code, 1 << 20);
+    snprintf(path, sizeof(path), "%s/docs/MODELS.md", top == NULL ? "." : top);
+    bool read = read_text(path, &text);
+    snprintf(path, sizeof(path), "%s/tests/lib/max-register.c",
+             top == NULL ? "." : top);
+    read = read && read_text(path, &code);
+    bool shown = read && code.len > 0 &&
+                 strstr(buf_text(&text), buf_text(&code)) != NULL;
+    for (uint32_t i = 0; read && model_registry[i] != NULL; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "| `%s`", model_registry[i]->name);
+        if (strstr(buf_text(&text), name) == NULL) {
+            printf("# not in docs/MODELS.md: %s\n", model_registry[i]->name);
+            shown = false;
+        }
+    }
+    buf_release(&text);
+    buf_release(&code);
+    CHECK(shown);
+}
+
 /* ---- random histories ---- */
 
 static void
@@ -794,6 +868,8 @@ main(void)
     RUN(test_columns);
     RUN(test_words);
     RUN(test_registry);
+    RUN(test_example);
+    RUN(test_example_is_documented);
     RUN(test_random_valid);
     RUN(test_random_corrupt);
     RUN(test_random_large);
