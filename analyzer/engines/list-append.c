@@ -984,8 +984,8 @@ lists_judge(struct lists *l, struct decision *ret)
 }
 
 static void
-list_append_decide(const struct problem *p, struct budget *b,
-                   struct decision *ret)
+list_append_once(const struct problem *p, struct budget *b,
+                 struct decision *ret)
 {
     struct txn_case t;
     struct lists l = {.t = &t};
@@ -996,6 +996,16 @@ list_append_decide(const struct problem *p, struct budget *b,
     ret->steps = t.op_count;
     ret->peak_bytes = b->peak_bytes;
     txn_case_release(&t);
+}
+
+static void
+list_append_decide(const struct problem *p, struct budget *b,
+                   struct decision *ret)
+{
+    list_append_once(p, b, ret);
+    if (ret->verdict == VERDICT_INVALID) {
+        txn_shrink(list_append_once, p, b, ret);
+    }
 }
 
 const struct engine_ops engine_list_append = {

@@ -26,6 +26,7 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/txn-case.c %D%/txn-case.h \
 	%D%/txn-graph.c %D%/txn-graph.h \
 	%D%/txn-serial.c %D%/txn-serial.h \
+	%D%/txn-shrink.c \
 	%D%/unique-ids.c \
 	%D%/window.c %D%/window.h \
 	%D%/witness.c

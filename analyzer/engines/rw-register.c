@@ -585,8 +585,8 @@ registers_judge(struct registers *r, struct decision *ret)
 }
 
 static void
-rw_register_decide(const struct problem *p, struct budget *b,
-                   struct decision *ret)
+rw_register_once(const struct problem *p, struct budget *b,
+                 struct decision *ret)
 {
     struct txn_case t;
     struct registers r = {.t = &t};
@@ -597,6 +597,16 @@ rw_register_decide(const struct problem *p, struct budget *b,
     ret->steps = t.op_count;
     ret->peak_bytes = b->peak_bytes;
     txn_case_release(&t);
+}
+
+static void
+rw_register_decide(const struct problem *p, struct budget *b,
+                   struct decision *ret)
+{
+    rw_register_once(p, b, ret);
+    if (ret->verdict == VERDICT_INVALID) {
+        txn_shrink(rw_register_once, p, b, ret);
+    }
 }
 
 const struct engine_ops engine_rw_register = {

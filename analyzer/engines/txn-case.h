@@ -179,4 +179,13 @@ bool txn_case_cycles(struct txn_case *t, uint32_t *order);
 /* INVALID from the witness, if there is one. */
 bool txn_case_decide(struct txn_case *t, struct decision *ret);
 
+/* One run of an engine; *ret comes zeroed. */
+typedef void txn_decide(const struct problem *p, struct budget *b,
+                        struct decision *ret);
+
+/* txn-shrink.c: makes the core of an INVALID as small as it gets, by running
+ * the engine on parts of it; the words are those of the smallest. */
+void txn_shrink(txn_decide *decide, const struct problem *p, struct budget *b,
+                struct decision *d);
+
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "analyzer/engines/engine.h"
+#include "harness/base/arena.h"
 #include "harness/base/buf.h"
 #include "harness/base/rng.h"
 #include "tests/lib/tap.h"
@@ -62,6 +63,34 @@ core_stands(const struct calls *c, const struct decision *d)
     return invalid;
 }
 
+/* Whatever is left out, what is left is not invalid. */
+static bool
+core_minimal(const struct calls *c, const struct decision *d)
+{
+    uint32_t *members = xcalloc(d->core_count, sizeof(*members));
+    bool minimal = true;
+
+    for (uint32_t i = 0; i < d->core_count && minimal; i++) {
+        struct problem p = {.calls = c,
+                            .members = members,
+                            .count = d->core_count - 1,
+                            .key = VALUE_ABSENT};
+        struct budget b = {.clock = clock_monotonic(),
+                           .deadline_ns = INT64_MAX,
+                           .memory_bytes = MEMORY};
+        struct decision again;
+
+        memcpy(members, d->core, i * sizeof(*members));
+        memcpy(members + i, d->core + i + 1,
+               (d->core_count - i - 1) * sizeof(*members));
+        engine_decide(c->model->exact[0], &p, &b, &again);
+        minimal = again.verdict != VERDICT_INVALID;
+        decision_release(&again);
+    }
+    free(members);
+    return minimal;
+}
+
 static void
 forget(void)
 {
@@ -86,7 +115,7 @@ is(const char *model, const char *anomaly, const char *const *texts,
         right = last.verdict == VERDICT_INVALID &&
                 strncmp(last.headline, anomaly, strlen(anomaly)) == 0 &&
                 last.headline[strlen(anomaly)] == ',' &&
-                core_stands(history, &last);
+                core_stands(history, &last) && core_minimal(history, &last);
     if (!right)
         printf("# %s: %s: %s%s\n", model, verdict_name(last.verdict),
                last.headline, last.reason);
@@ -595,7 +624,8 @@ random_agrees(uint64_t seed, const char *model, bool complete,
     verdicts[last.verdict]++;
     allowed = truth_allows(history, txn_level_of(history->model));
     right = last.verdict == VERDICT_INVALID
-                ? !allowed && core_stands(history, &last)
+                ? !allowed && core_stands(history, &last) &&
+                      core_minimal(history, &last)
                 : allowed || !complete;
     if (!right) {
         printf("# seed %llu: truth: %s\n", (unsigned long long)seed,
