@@ -28,6 +28,7 @@
 #include "analyzer/explain/explain.h"
 #include "analyzer/explain/relevant.h"
 #include "analyzer/explain/suppose.h"
+#include "analyzer/models/lease-kernel.h"
 
 /* The window of last answers that is looked at first, and doubled. */
 #define WINDOW_FIRST 4u
@@ -188,6 +189,41 @@ shrink_begin(struct shrink *sh, uint32_t end)
     sh->unsure = false;
 }
 
+static bool
+shrink_all_pure(const struct shrink *sh)
+{
+    const struct model_ops *m = sh->p->calls->model;
+
+    for (uint32_t i = 0; i < sh->out_count; i++)
+        if (m->pure == NULL ||
+            !m->pure(sh->p->calls, problem_call(sh->p, sh->out[i])))
+            return false;
+    return true;
+}
+
+/* Reads that contradict each other are a worse explanation than a read and a
+ * write: looks for one among more calls, as long as that is easy. */
+static void
+shrink_widen(struct shrink *sh, uint32_t *candidates, uint32_t count)
+{
+    uint32_t *before = sh->out, before_count = sh->out_count;
+
+    if (before_count < 2 || sh->unsure || !shrink_all_pure(sh))
+        return;
+    sh->out = xcalloc(sh->p->count + 1, sizeof(*sh->out));
+    sh->out_count = 0;
+    shrink_prefer(sh, candidates, count);
+    shrink_quick(sh, false, candidates, count);
+    if (sh->unsure || sh->out_count > before_count) {
+        free(sh->out);
+        sh->out = before;
+        sh->out_count = before_count;
+        sh->unsure = false;
+    } else {
+        free(before);
+    }
+}
+
 /* Fills out with firm calls that contradict; false: none were found. */
 static bool
 shrink_among(struct shrink *sh, const uint32_t *from, uint32_t count,
@@ -199,10 +235,11 @@ shrink_among(struct shrink *sh, const uint32_t *from, uint32_t count,
     uint32_t n = shrink_candidates(sh, from, count, candidates);
     uint32_t window = n == 0 ? 0 : shrink_window(sh, candidates, n);
     if (window != 0) {
-        if (window < WINDOW_WIDER)
-            window = n < WINDOW_WIDER ? n : WINDOW_WIDER;
+        sh->unsure = false;
         shrink_prefer(sh, candidates, window);
         shrink_quick(sh, false, candidates, window);
+        if (window < WINDOW_WIDER && n > window)
+            shrink_widen(sh, candidates, n < WINDOW_WIDER ? n : WINDOW_WIDER);
     }
     free(candidates);
     return window != 0;
@@ -297,6 +334,26 @@ shrink_scan(struct shrink *sh)
     return found;
 }
 
+/* Whether a search of our own finds fewer calls than there are; true, for the
+ * ones or the others are there. */
+static bool
+shrink_again(struct shrink *sh, uint32_t end)
+{
+    uint32_t *before = sh->out, before_count = sh->out_count;
+
+    sh->out = xcalloc(sh->p->count + 1, sizeof(*sh->out));
+    if (shrink_among(sh, NULL, sh->p->count, end) && !sh->unsure &&
+        sh->out_count < before_count) {
+        free(before);
+        return true;
+    }
+    free(sh->out);
+    sh->out = before;
+    sh->out_count = before_count;
+    sh->unsure = false;
+    return true;
+}
+
 /* With the engine's core, if it is an honest one; else with what a search of
  * our own finds up to where the engine's ends, or anywhere. */
 static bool
@@ -313,7 +370,7 @@ shrink_find(struct shrink *sh, const struct decision *d)
         bool found = shrink_among(sh, core, d->core_count, end);
         free(core);
         if (found && d->core_count <= CORE_SMALL)
-            return true;
+            return sh->out_count <= 2 || shrink_again(sh, end);
         if (!found && !shrink_among(sh, NULL, sh->p->count, end))
             end = CALL_OPEN - 1;
     }
@@ -438,6 +495,34 @@ shrink_prove(struct shrink *sh, struct context *x)
     return sure;
 }
 
+/* A lease is known by its grant: a core that names one without it would, read
+ * as a history, speak of a lease that nobody has seen. */
+static void
+context_leases(struct shrink *sh, struct context *x)
+{
+    const struct calls *c = sh->p->calls;
+    uint32_t count = x->count;
+
+    if (strcmp(c->model->name, "lease-kernel") != 0)
+        return;
+    for (uint32_t i = 0; i < sh->out_count + count; i++) {
+        uint32_t from =
+            i < sh->out_count ? sh->out[i] : x->calls[i - sh->out_count];
+        uint32_t lease = c->b[problem_call(sh->p, from)];
+
+        for (uint32_t k = 0; k < sh->p->count && lease != VALUE_ABSENT; k++) {
+            uint32_t call = problem_call(sh->p, k);
+            bool known = c->function[call] != KERNEL_RESERVE ||
+                         c->b[call] != lease || sh->role[k] == SUPPOSED_FIRM;
+
+            for (uint32_t n = 0; n < x->count; n++)
+                known |= x->calls[n] == k;
+            if (!known)
+                x->calls[x->count++] = k;
+        }
+    }
+}
+
 static int
 firm_compare(const void *a, const void *b)
 {
@@ -498,6 +583,7 @@ explain_shrink(const struct problem *p, struct decision *d, struct budget *b)
     x.calls = xcalloc(p->count + 1, sizeof(*x.calls));
     if (shrink_find(&sh, d)) {
         minimal = shrink_prove(&sh, &x);
+        context_leases(&sh, &x);
         shrink_store(&sh, &x, d);
     }
     suppose_free(sh.s);

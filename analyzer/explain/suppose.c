@@ -411,9 +411,11 @@ settle(struct suppose *s, struct configuration *c)
 static bool
 exhausted(struct suppose *s)
 {
-    return s->steps > SUPPOSE_STEPS_MAX || s->path_count > SUPPOSE_STEPS_MAX ||
-           s->pool_len > POOL_WORDS_MAX || s->memo_count > MEMO_CELLS_MAX ||
-           budget_expired(s->budget);
+    uint32_t most = SUPPOSE_STEPS_MAX + SUPPOSE_STEPS_EVENT * s->event_count;
+
+    return s->closure.count > SUPPOSE_WIDTH_MAX || s->steps > most ||
+           s->path_count > most || s->pool_len > POOL_WORDS_MAX ||
+           s->memo_count > MEMO_CELLS_MAX || budget_expired(s->budget);
 }
 
 static void

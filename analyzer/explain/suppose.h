@@ -43,8 +43,11 @@ struct suppose *suppose_new(const struct problem *p, uint32_t end);
 void suppose_free(struct suppose *s);
 void suppose_free_p(struct suppose **s);
 
-/* Most steps and configurations of one suppose_decide. */
-#define SUPPOSE_STEPS_MAX 200000u
+/* Most steps of one suppose_decide, and so many more for each event. */
+#define SUPPOSE_STEPS_MAX 100000u
+#define SUPPOSE_STEPS_EVENT 100u
+/* Most configurations between two events. */
+#define SUPPOSE_WIDTH_MAX 4096u
 
 /*
  * 'role' has an enum supposed per call of the problem.  VALID: if 'ret_order'

@@ -248,11 +248,11 @@ put_edges(const struct drawing *dr)
     buf_puts(dr->out, "Because\n");
     for (uint32_t i = 0; i < d->edge_count && i < TEXT_EDGES_MAX; i++) {
         const struct edge *e = &d->edges[i];
-        char first[64];
+        char first[80];
 
         int len = snprintf(first, sizeof(first), "  #%u -> #%u",
                            words_number(d, e->from), words_number(d, e->to));
-        snprintf(first + len, sizeof(first) - (size_t)len, "%*s%-10s  ",
+        snprintf(first + len, sizeof(first) - (size_t)len, "%*s%-12s  ",
                  len < 14 ? 14 - len : 1, "", edge_kind_name(e->kind));
         put_wrapped(dr->out, first, (uint32_t)strlen(first), e->text);
     }

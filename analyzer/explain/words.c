@@ -13,25 +13,8 @@
 #include <string.h>
 
 #include "analyzer/explain/explain.h"
-#include "analyzer/explain/words.h"
+#include "analyzer/explain/story.h"
 #include "analyzer/models/functions.h"
-
-#define NONE UINT32_MAX
-/* Beyond that a core is a heap of calls, and is told in general. */
-#define STORY_MAX 16u
-
-struct story {
-    const struct problem *p;
-    const struct calls *c;
-    const struct decision *d;
-    uint32_t firm[STORY_MAX]; /* calls that contradict */
-    uint32_t firm_count;
-    uint32_t last;  /* of them, the one answered last */
-    uint32_t other; /* of two, the other; NONE: there are not two */
-    char text[3][96];
-    unsigned text_next;
-    struct buf out;
-};
 
 uint32_t
 words_number(const struct decision *d, uint32_t call)
@@ -60,16 +43,20 @@ words_size(const struct problem *p, const struct decision *d, struct buf *out)
                    "them",
                    context, context == 1 ? "is" : "are",
                    context == 1 ? "it" : "they");
-    if (p->count > d->core_count)
-        buf_printf(out, "; whatever one thinks of the other %u calls",
-                   p->count - d->core_count);
+    /* What is known of cores that were made here. */
+    uint32_t rest = p->count - d->core_count;
+    if (d->core_firm == NULL || rest == 0)
+        return;
+    if (rest == 1)
+        buf_puts(out, "; whatever one thinks of the other call");
+    else
+        buf_printf(out, "; whatever one thinks of the other %u calls", rest);
 }
 
-/* A value in words, good for the next two calls. */
-static const char *
-value_words(struct story *s, uint32_t value)
+const char *
+story_value(struct story *s, uint32_t value)
 {
-    char *text = s->text[s->text_next++ % 3];
+    char *text = s->text[s->text_next++ % 4];
 
     return value_print(s->c, value, text, sizeof(s->text[0]));
 }
@@ -89,20 +76,20 @@ subject(struct story *s, const char *noun)
                    value_print(s->c, key, text, sizeof(text)));
 }
 
-static unsigned
-client(const struct story *s, uint32_t call)
+unsigned
+story_client(const struct story *s, uint32_t call)
 {
     return s->c->process[call];
 }
 
-static bool
-ended_before(const struct story *s, uint32_t call)
+bool
+story_before(const struct story *s, uint32_t call)
 {
     return s->c->complete[call] < s->c->invoke[s->last];
 }
 
-static void
-unordered(struct story *s)
+void
+story_unordered(struct story *s)
 {
     buf_printf(&s->out,
                ", which no order of it and the %u other %s below "
@@ -143,20 +130,20 @@ register_before(struct story *s, uint32_t call)
     const struct calls *c = s->c;
 
     if (c->function[call] == REGISTER_READ) {
-        buf_printf(&s->out, "client %u had read %s", client(s, call),
-                   value_words(s, c->result[call]));
+        buf_printf(&s->out, "client %u had read %s", story_client(s, call),
+                   story_value(s, c->result[call]));
         return;
     }
     if (c->function[call] == REGISTER_WRITE)
         buf_printf(&s->out, "a write of %s by client %u",
-                   value_words(s, c->a[call]), client(s, call));
+                   story_value(s, c->a[call]), story_client(s, call));
     else if (c->result[call] == 0)
         buf_printf(&s->out, "a refusal to change %s by client %u",
-                   value_words(s, c->a[call]), client(s, call));
+                   story_value(s, c->a[call]), story_client(s, call));
     else
         buf_printf(&s->out, "a change from %s to %s by client %u",
-                   value_words(s, c->a[call]), value_words(s, c->b[call]),
-                   client(s, call));
+                   story_value(s, c->a[call]), story_value(s, c->b[call]),
+                   story_client(s, call));
     buf_puts(&s->out, " had been answered");
 }
 
@@ -168,11 +155,11 @@ register_saw(struct story *s, uint32_t call)
 
     if (c->function[call] == REGISTER_READ)
         buf_printf(&s->out, " was read as %s by client %u",
-                   value_words(s, c->result[call]), client(s, call));
+                   story_value(s, c->result[call]), story_client(s, call));
     else
         buf_printf(&s->out, " was changed from %s to %s by client %u",
-                   value_words(s, c->a[call]), value_words(s, c->b[call]),
-                   client(s, call));
+                   story_value(s, c->a[call]), story_value(s, c->b[call]),
+                   story_client(s, call));
 }
 
 static bool
@@ -187,9 +174,9 @@ register_headline(struct story *s)
         return false;
     if (refused) {
         buf_printf(&s->out, "a change from %s was refused to client %u though ",
-                   value_words(s, seen), client(s, s->last));
+                   story_value(s, seen), story_client(s, s->last));
         subject(s, "register");
-        buf_printf(&s->out, " certainly held %s", value_words(s, seen));
+        buf_printf(&s->out, " certainly held %s", story_value(s, seen));
         return true;
     }
     /* What is read of text may be made of several pieces. */
@@ -200,19 +187,19 @@ register_headline(struct story *s)
     register_saw(s, s->last);
     if (!register_anyone_puts(s, seen)) {
         buf_printf(&s->out, ", and nothing ever wrote %s",
-                   value_words(s, seen));
+                   story_value(s, seen));
     } else if (s->firm_count == 1) {
         buf_printf(&s->out,
                    ", and nothing that had begun by then could have "
                    "left %s there",
-                   value_words(s, seen));
-    } else if (s->other != NONE && ended_before(s, s->other)) {
+                   story_value(s, seen));
+    } else if (s->other != STORY_NONE && story_before(s, s->other)) {
         buf_puts(&s->out, " after ");
         register_before(s, s->other);
         buf_printf(&s->out, ", and nothing wrote %s in between",
-                   value_words(s, seen));
+                   story_value(s, seen));
     } else {
-        unordered(s);
+        story_unordered(s);
     }
     return true;
 }
@@ -226,27 +213,75 @@ text_headline(struct story *s)
         return false;
     subject(s, "register");
     buf_printf(&s->out, " was read as %s by client %u",
-               value_words(s, c->result[s->last]), client(s, s->last));
+               story_value(s, c->result[s->last]), story_client(s, s->last));
     if (s->firm_count == 1)
         buf_puts(&s->out, ", which no order of what was put and appended by "
                           "then can give");
-    else if (s->other != NONE && ended_before(s, s->other)) {
+    else if (s->other != STORY_NONE && story_before(s, s->other)) {
         buf_puts(&s->out, " after ");
         if (c->function[s->other] == REGISTER_APPEND)
             buf_printf(&s->out,
                        "an append of %s by client %u had been "
                        "answered",
-                       value_words(s, c->a[s->other]), client(s, s->other));
+                       story_value(s, c->a[s->other]),
+                       story_client(s, s->other));
         else
             register_before(s, s->other);
         buf_puts(&s->out, ", which cannot both be");
     } else {
-        unordered(s);
+        story_unordered(s);
     }
     return true;
 }
 
 /* ---- queue and stack ---- */
+
+/* The call of the core that took the value; STORY_NONE: none. */
+static uint32_t
+taken_by(const struct story *s, uint32_t value)
+{
+    for (uint32_t i = 0; i < s->d->core_count; i++)
+        if (s->c->function[s->d->core[i]] == QUEUE_DEQUEUE &&
+            s->c->result[s->d->core[i]] == value)
+            return s->d->core[i];
+    return STORY_NONE;
+}
+
+/* Two values of the core that went in and came out one after the other, in an
+ * order that the container does not have. */
+static bool
+taken_in_turn(struct story *s, const char *noun, const char *put,
+              const char *taken)
+{
+    const struct calls *c = s->c;
+    const struct decision *d = s->d;
+    bool stack = noun[0] == 's';
+
+    for (uint32_t i = 0; i < d->core_count; i++)
+        for (uint32_t k = 0; k < d->core_count; k++) {
+            uint32_t first = d->core[i], second = d->core[k];
+
+            if (c->function[first] != QUEUE_ENQUEUE ||
+                c->function[second] != QUEUE_ENQUEUE ||
+                c->complete[first] >= c->invoke[second])
+                continue;
+            uint32_t out = taken_by(s, c->a[stack ? first : second]);
+            uint32_t late = taken_by(s, c->a[stack ? second : first]);
+            if (out == STORY_NONE || late == STORY_NONE ||
+                c->complete[out] >= c->invoke[late] ||
+                (stack && c->complete[second] >= c->invoke[out]))
+                continue;
+            buf_printf(&s->out,
+                       "%s was %s by client %u before %s by client "
+                       "%u, though it had been %s %s",
+                       story_value(s, c->result[out]), taken,
+                       story_client(s, out), story_value(s, c->result[late]),
+                       story_client(s, late), put,
+                       stack ? "below it" : "after it");
+            return true;
+        }
+    return false;
+}
 
 static bool
 taken_headline(struct story *s, const char *noun, const char *put,
@@ -263,29 +298,31 @@ taken_headline(struct story *s, const char *noun, const char *put,
         buf_printf(&s->out,
                    " was found empty by client %u though something "
                    "was certainly in it",
-                   client(s, s->last));
+                   story_client(s, s->last));
         return true;
     }
+    if (taken_in_turn(s, noun, put, taken))
+        return true;
     for (uint32_t i = 0; i < s->p->count; i++) {
         uint32_t call = problem_call(s->p, i);
 
         puts += c->function[call] == QUEUE_ENQUEUE && c->a[call] == value;
     }
-    buf_printf(&s->out, "%s was %s by client %u", value_words(s, value), taken,
-               client(s, s->last));
+    buf_printf(&s->out, "%s was %s by client %u", story_value(s, value), taken,
+               story_client(s, s->last));
     if (puts == 0) {
         buf_printf(&s->out, ", and was never %s", put);
     } else if (s->firm_count == 1) {
         buf_printf(&s->out, " before anyone began to put it in");
-    } else if (s->other != NONE && c->result[s->other] == value &&
+    } else if (s->other != STORY_NONE && c->result[s->other] == value &&
                c->function[s->other] == QUEUE_DEQUEUE) {
-        buf_printf(&s->out, " and by client %u; it was %s %s",
-                   client(s, s->other), put,
+        buf_printf(&s->out, " and again by client %u; it was %s %s",
+                   story_client(s, s->other), put,
                    puts == 1 ? "once" : "not often enough");
     } else {
         buf_puts(&s->out, " out of turn: no order of what was put in and taken "
                           "out gives ");
-        buf_puts(&s->out, value_words(s, value));
+        buf_puts(&s->out, story_value(s, value));
         buf_puts(&s->out, " there");
     }
     return true;
@@ -300,18 +337,20 @@ set_headline(struct story *s)
     uint32_t call = s->last;
 
     if (c->function[call] == SET_READ) {
-        buf_printf(&s->out, "client %u read contents that ", client(s, call));
+        buf_printf(&s->out, "client %u read contents that ",
+                   story_client(s, call));
         subject(s, "set");
         buf_puts(&s->out, " cannot have had");
         return true;
     }
-    const char *element = value_words(s, c->a[call]);
+    const char *element = story_value(s, c->a[call]);
     if (c->function[call] == SET_CONTAINS)
-        buf_printf(&s->out, "client %u %s %s in ", client(s, call),
+        buf_printf(&s->out, "client %u %s %s in ", story_client(s, call),
                    c->result[call] == 1 ? "found" : "did not find", element);
     else
         buf_printf(&s->out, "client %u was told that it %s %s %s ",
-                   client(s, call), c->result[call] == 1 ? "did" : "did not",
+                   story_client(s, call),
+                   c->result[call] == 1 ? "did" : "did not",
                    c->function[call] == SET_ADD ? "add" : "remove", element);
     subject(s, "set");
     buf_printf(&s->out, ", which certainly %s it",
@@ -327,10 +366,10 @@ static void
 lock_owner(struct story *s, uint32_t call)
 {
     if (s->c->a[call] == VALUE_ABSENT || s->c->a[call] == s->c->process[call])
-        buf_printf(&s->out, "client %u", client(s, call));
+        buf_printf(&s->out, "client %u", story_client(s, call));
     else
-        buf_printf(&s->out, "%s (client %u)", value_words(s, s->c->a[call]),
-                   client(s, call));
+        buf_printf(&s->out, "%s (client %u)", story_value(s, s->c->a[call]),
+                   story_client(s, call));
 }
 
 static bool
@@ -345,21 +384,21 @@ lock_headline(struct story *s)
     if (s->firm_count == 1) {
         buf_puts(&s->out, acquired ? ", but cannot have been free"
                                    : ", which cannot have held it");
-    } else if (s->other != NONE && acquired &&
+    } else if (s->other != STORY_NONE && acquired &&
                c->function[s->other] == LOCK_ACQUIRE) {
         if (c->result[s->last] != VALUE_ABSENT &&
             c->result[s->other] != VALUE_ABSENT) {
             buf_printf(&s->out,
                        " with token %s after it was granted with "
                        "token %s to ",
-                       value_words(s, c->result[s->last]),
-                       value_words(s, c->result[s->other]));
+                       story_value(s, c->result[s->last]),
+                       story_value(s, c->result[s->other]));
             lock_owner(s, s->other);
         } else {
             buf_puts(&s->out,
-                     ended_before(s, s->other) ? " while " : " and to ");
+                     story_before(s, s->other) ? " while " : " and to ");
             lock_owner(s, s->other);
-            buf_puts(&s->out, ended_before(s, s->other) ? " held it" : "");
+            buf_puts(&s->out, story_before(s, s->other) ? " held it" : "");
             buf_puts(&s->out, ": nothing released it in between");
         }
     } else if (acquired) {
@@ -391,6 +430,8 @@ headline_of_family(struct story *s)
         return taken_headline(s, "stack", "pushed", "popped");
     if (model_is(s, "set"))
         return set_headline(s);
+    if (model_is(s, "lease-kernel"))
+        return story_kernel(s);
     if (model_is(s, "mutex") || model_is(s, "fenced-lock"))
         return lock_headline(s);
     return false;
@@ -399,12 +440,12 @@ headline_of_family(struct story *s)
 static void
 headline_in_general(struct story *s)
 {
-    buf_printf(&s->out, "client %u: ", client(s, s->last));
+    buf_printf(&s->out, "client %u: ", story_client(s, s->last));
     model_describe(s->c, s->last, &s->out);
     if (s->firm_count == 1)
         buf_puts(&s->out, ": nothing that had begun by then allows it");
     else
-        unordered(s);
+        story_unordered(s);
 }
 
 static bool
@@ -412,7 +453,8 @@ story_begin(struct story *s, const struct problem *p, const struct decision *d)
 {
     const struct calls *c = p->calls;
 
-    *s = (struct story){.p = p, .c = c, .d = d, .last = NONE, .other = NONE};
+    *s = (struct story){
+        .p = p, .c = c, .d = d, .last = STORY_NONE, .other = STORY_NONE};
     for (uint32_t i = 0; i < d->core_count; i++) {
         uint32_t call = d->core[i];
 
@@ -422,12 +464,12 @@ story_begin(struct story *s, const struct problem *p, const struct decision *d)
             return false;
         s->firm[s->firm_count++] = call;
         if (c->complete[call] != CALL_OPEN &&
-            (s->last == NONE || c->complete[call] > c->complete[s->last]))
+            (s->last == STORY_NONE || c->complete[call] > c->complete[s->last]))
             s->last = call;
     }
     if (s->firm_count == 2)
         s->other = s->firm[0] == s->last ? s->firm[1] : s->firm[0];
-    return s->last != NONE;
+    return s->last != STORY_NONE;
 }
 
 void

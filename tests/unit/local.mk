@@ -177,3 +177,7 @@ TESTS += $(UNIT_TESTS)
 UNIT_TESTS += test-explain
 test_explain_SOURCES = %D%/test-explain.c
 test_explain_LDADD = $(ORDEAL_ANALYZER_LIBS)
+UNIT_TESTS += test-certificate
+test_certificate_SOURCES = %D%/test-certificate.c
+test_certificate_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+test_certificate_LDADD = $(ORDEAL_ANALYZER_LIBS)

@@ -159,8 +159,8 @@ test_words_queue(void)
     append(c, QUEUE_DEQUEUE, 1, 2, VALUE_ABSENT, 7);
     append(c, QUEUE_DEQUEUE, 2, 4, VALUE_ABSENT, 7);
     judge(c, &r);
-    CHECK_STR(r.decision.headline, "7 was dequeued by client 2 and by client "
-                                   "1; it was enqueued once");
+    CHECK_STR(r.decision.headline, "7 was dequeued by client 2 and again by "
+                                   "client 1; it was enqueued once");
     decision_release(&r.decision);
     calls_free(c);
 }
