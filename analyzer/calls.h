@@ -26,6 +26,7 @@
 
 #include "analyzer/formats/format.h"
 #include "harness/base/arena.h"
+
 #define CALL_OPEN UINT32_MAX
 #define CALLS_MAX (UINT32_MAX - 1u)
 

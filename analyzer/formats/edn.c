@@ -182,6 +182,17 @@ edn_character(struct parse *ps, struct tree *ret)
 
 /* ---- numbers ---- */
 
+/* 0x7f: no EDN, but Clojure prints it inside of #object[...]. */
+static bool
+edn_hexadecimal(const char *text, size_t len, int64_t *ret)
+{
+    if (len < 3 || len > 17 || text[0] != '0' || (text[1] | 0x20) != 'x' ||
+        strspn(text + 2, "0123456789abcdefABCDEF") < len - 2)
+        return false;
+    *ret = (int64_t)strtoull(text, NULL, 16);
+    return true;
+}
+
 static enum parsed
 edn_number(struct parse *ps, struct tree *ret)
 {
@@ -195,6 +206,8 @@ edn_number(struct parse *ps, struct tree *ret)
     *ret = (struct tree){.kind = TREE_INT};
     ps->p = end;
     if (parse_integer(text, len, &ret->integer))
+        return PARSED;
+    if (edn_hexadecimal(text, len, &ret->integer))
         return PARSED;
     if (end[-1] == 'N' && parse_integer(text, len - 1, &ret->integer))
         return PARSED;

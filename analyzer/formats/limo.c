@@ -24,11 +24,11 @@ limo_sniff(const char *bytes, size_t len, const char *path)
 {
     const char *p = memchr(bytes, '[', len);
 
-    if (bytes_contain(bytes, len, LIMO_OBJECT) && *bytes == '#')
+    if (*bytes == '#' && bytes_contain(bytes, len, LIMO_OBJECT))
         return 95;
-    return p != NULL &&
-                   bytes_contain(p, (size_t)(bytes + len - p), "] call ") &&
-                   (p == bytes || p[-1] == '\n' || p[-1] == ' ')
+    if (p != NULL && p > bytes && p[-1] != '\n' && p[-1] != ' ')
+        return 0;
+    return p != NULL && bytes_contain(p, (size_t)(bytes + len - p), "] call ")
                ? 85
                : 0;
 }

@@ -37,14 +37,45 @@ porcupine_etcd_sniff(const char *bytes, size_t len, const char *path)
     return 0;
 }
 
-/* One line's words; false: no event of a client, or 'what' is set. */
-static bool
-etcd_line(char *line, struct parse *ps, struct tree *value, struct record *r,
-          const char **what)
+/* Behind the logger's name, which mostly stands where it stood before. */
+static char *
+etcd_logger(char *line, size_t len, size_t *at)
 {
-    char *words[4], *logger = strstr(line, ETCD_LOGGER);
-    unsigned n = split_words(
-        logger == NULL ? line : logger + strlen(ETCD_LOGGER), words, 4);
+    const size_t n = strlen(ETCD_LOGGER);
+    char *logger;
+
+    if (len >= *at + n && memcmp(line + *at, ETCD_LOGGER, n) == 0)
+        return line + *at + n;
+    logger = strstr(line, ETCD_LOGGER);
+    if (logger == NULL)
+        return NULL;
+    *at = (size_t)(logger - line);
+    return logger + n;
+}
+
+/* Behind the value (history.txt), or in its place. */
+static const struct tree *
+etcd_error(struct parse *ps, struct tree *value, enum record_type type)
+{
+    struct tree *error = parse_alloc(ps, sizeof(*error));
+
+    if (edn_value(ps, error) == PARSED)
+        return error;
+    if (value->kind != TREE_KEYWORD || type == RECORD_INVOKE)
+        return NULL;
+    *error = *value;
+    *value = (struct tree){0};
+    return error;
+}
+
+/* One line's words behind 'logger', or of all of it; false: no event of a
+ * client, or 'what' is set. */
+static bool
+etcd_line(char *line, const char *logger, struct parse *ps, struct tree *value,
+          struct record *r, const char **what)
+{
+    char *words[4];
+    unsigned n = split_words(line, words, 4);
     size_t len;
 
     if (n < 3 || *words[1] != ':' || !record_type_parse(words[1], &r->type)) {
@@ -67,14 +98,7 @@ etcd_line(char *line, struct parse *ps, struct tree *value, struct record *r,
         *what = ps->what;
         return false;
     }
-    r->error = NULL;
-    if (value->kind == TREE_KEYWORD && r->type != RECORD_INVOKE) {
-        struct tree *error = parse_alloc(ps, sizeof(*error));
-
-        *error = *value;
-        *value = (struct tree){0};
-        r->error = error;
-    }
+    r->error = etcd_error(ps, value, r->type);
     return true;
 }
 
@@ -85,8 +109,8 @@ porcupine_etcd_read(struct input *in, struct record_file *ret,
     struct parse ps;
     struct tree value;
     uint64_t number;
-    size_t len;
-    char *line;
+    size_t len, at = 0;
+    char *line, *logger;
     int status;
 
     parse_init(&ps);
@@ -97,7 +121,9 @@ porcupine_etcd_read(struct input *in, struct record_file *ret,
                            .line = number};
         const char *what = NULL;
 
-        if (!etcd_line(line, &ps, &value, &r, &what)) {
+        logger = etcd_logger(line, len, &at);
+        if (!etcd_line(logger != NULL ? logger : line, logger, &ps, &value, &r,
+                       &what)) {
             if (what == NULL)
                 continue;
             status = input_error(in, number, err, "%s", what);

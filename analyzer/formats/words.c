@@ -17,29 +17,33 @@ text_line(struct input *in, char **ret, size_t *ret_len, uint64_t *ret_number,
     return status;
 }
 
+static bool
+is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 unsigned
 split_words(char *text, char **words, unsigned cap)
 {
     unsigned n = 0;
 
     for (;;) {
-        text += strspn(text, " \t");
-        if (*text == '\0' || n == cap)
+        while (is_blank(*text))
+            text++;
+        if (*text == '\0')
             return n;
         words[n++] = text;
-        if (n < cap) {
-            text += strcspn(text, " \t");
-            if (*text != '\0')
-                *text++ = '\0';
-            continue;
-        }
-        for (size_t len = strlen(text); len > 0; len--) {
-            if (text[len - 1] != ' ' && text[len - 1] != '\t')
-                break;
-            text[len - 1] = '\0';
-        }
-        return n;
+        if (n == cap)
+            break;
+        while (*text != '\0' && !is_blank(*text))
+            text++;
+        if (*text != '\0')
+            *text++ = '\0';
     }
+    for (size_t len = strlen(text); len > 0 && is_blank(text[len - 1]); len--)
+        text[len - 1] = '\0';
+    return n;
 }
 
 bool

@@ -9,6 +9,16 @@ BENCH_EVENTS = 2000000
 bench-history: history-bench$(EXEEXT)
 	./history-bench$(EXEEXT) $(BENCH_EVENTS)
 
+# 'make bench-formats [BENCH_READ=N]': how fast histories become calls.
+EXTRA_PROGRAMS += formats-bench
+CLEANFILES += formats-bench$(EXEEXT)
+formats_bench_SOURCES = %D%/bench-formats.c
+formats_bench_LDADD = $(ORDEAL_ANALYZER_LIBS)
+BENCH_READ = 1000000
+.PHONY: bench-formats
+bench-formats: formats-bench$(EXEEXT)
+	./formats-bench$(EXEEXT) $(BENCH_READ)
+
 # 'make bench-replica [BENCH_SECONDS=N]': three replicas on loopback.
 EXTRA_PROGRAMS += replica-bench
 CLEANFILES += replica-bench$(EXEEXT)

@@ -77,7 +77,8 @@ test_edn(void)
     CHECK_STR(reads(true, "2.50M"), "2.5");
     CHECK_STR(reads(true, "[##NaN ##Inf ##-Inf]"), "[##NaN ##Inf ##-Inf]");
     CHECK_STR(reads(true, "1x"), "error: a malformed number");
-    CHECK_STR(reads(true, "0x10"), "error: a malformed number");
+    CHECK_STR(reads(true, "#object[a.B 0x7f \"c\"]"), "[:a.B 127 \"c\"]");
+    CHECK_STR(reads(true, "0xg"), "error: a malformed number");
     CHECK_STR(reads(true, ":a/b"), ":a/b");
     CHECK_STR(reads(true, "sym-bol"), ":sym-bol");
     CHECK_STR(reads(true, "+"), ":+");
@@ -378,8 +379,10 @@ test_line_formats(void)
            "info 1 cas nil error :timed-out\n");
     CHECK_STR(read_file.model, "cas-register");
     expect("0\t:invoke\t:write\t[1 2]\n:nemesis\t:info\t:x\tnil\n"
-           "0\t:ok\t:write\t[1 2]\n",
-           "porcupine-etcd", "invoke 0 write [1 2]\nok 0 write [1 2]\n");
+           "0\t:info\t:write\t[1 2]\t[:timed-out 5]\n",
+           "porcupine-etcd",
+           "invoke 0 write [1 2]\n"
+           "info 0 write [1 2] error [:timed-out 5]\n");
     expect(
         "{:process 0, :type :invoke, :f :append, :key \"0\", :value \"x\"}\n",
         "porcupine-kv", "invoke 0 append \"x\" key \"0\"\n");
