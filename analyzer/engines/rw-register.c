@@ -39,6 +39,10 @@ struct registers {
     uint32_t *versions; /* per micro-operation (txn-serial.h) */
     uint32_t *updaters; /* per version: who read and replaced it */
     uint32_t *next;     /* per write */
+    /* Of those that happened, final writes by key: */
+    uint32_t *sorted, *first; /* first: per key, and one more */
+    uint32_t *place;          /* per write: in 'sorted' */
+    uint32_t *last_read;      /* per write: the latest invocation of a reader */
 };
 
 /* ---- what reads tell ---- */
@@ -322,6 +326,171 @@ registers_dependencies(struct registers *r)
     return true;
 }
 
+/* ---- versions in real time ---- */
+
+/* Looked at for one read or write; in a correct history there are no more than
+ * processes. */
+#define REGISTERS_NEAR 64
+
+static uint32_t
+registers_invoked(const struct registers *r, uint32_t write)
+{
+    const struct txn_case *t = r->t;
+
+    return t->calls->invoke[txn_case_call(t, t->writes[write].txn)];
+}
+
+static uint32_t
+registers_answered(const struct registers *r, uint32_t write)
+{
+    const struct txn_case *t = r->t;
+
+    return t->calls->complete[txn_case_call(t, t->writes[write].txn)];
+}
+
+/* Writes by key, in the order of their invocations. */
+static bool
+registers_sort(struct registers *r)
+{
+    struct txn_case *t = r->t;
+    size_t keys = (size_t)t->key_count + 2;
+
+    r->sorted = txn_pool_alloc(&t->pool, t->write_count, sizeof(*r->sorted));
+    r->first = txn_pool_alloc(&t->pool, keys, sizeof(*r->first));
+    r->place = txn_pool_alloc(&t->pool, t->write_count, sizeof(*r->place));
+    r->last_read =
+        txn_pool_alloc(&t->pool, t->write_count, sizeof(*r->last_read));
+    if (t->pool.failed) {
+        return false;
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < t->write_count; i++) {
+            uint32_t key = t->writes[i].key;
+
+            if (!t->writes[i].final || !txn_case_counts(t, t->writes[i].txn)) {
+                continue;
+            }
+            if (pass == 0) {
+                r->first[key + 2]++;
+            } else {
+                r->place[i] = r->first[key + 1]++;
+                r->sorted[r->place[i]] = i;
+            }
+        }
+        for (uint32_t i = 2; pass == 0 && i < keys; i++) {
+            r->first[i] += r->first[i - 1];
+        }
+    }
+    return true;
+}
+
+/* Who wrote after what this read shows had been answered, and began before its
+ * own answer: overwrote it.  All later ones come behind it in real time. */
+static bool
+registers_later(struct registers *r, const struct txn_cursor *o)
+{
+    struct txn_case *t = r->t;
+    uint32_t version = r->versions[o->op_index], near = 0;
+
+    if (version >= t->write_count || !t->writes[version].final ||
+        !txn_case_counts(t, t->writes[version].txn)) {
+        return true;
+    }
+    uint32_t call = txn_case_call(t, o->txn);
+    uint32_t answered = registers_answered(r, version);
+    uint32_t low = r->first[o->key], high = r->first[o->key + 1];
+    if (r->last_read[version] < t->calls->invoke[call]) {
+        r->last_read[version] = t->calls->invoke[call];
+    }
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (registers_invoked(r, r->sorted[middle]) > answered) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    for (; low < r->first[o->key + 1] && near < REGISTERS_NEAR; low++, near++) {
+        uint32_t write = r->sorted[low];
+
+        if (registers_invoked(r, write) > t->calls->complete[call]) {
+            break;
+        }
+        if (!txn_graph_add(&t->graph, o->txn, t->writes[write].txn,
+                           TXN_LATER)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A write that was answered before something that read this version began, and
+ * that did not end before this began (then real time says it). */
+static bool
+registers_is_earlier(const struct registers *r, uint32_t write,
+                     uint32_t version)
+{
+    uint32_t answered = registers_answered(r, write);
+
+    return write != version && answered < r->last_read[version] &&
+           answered > registers_invoked(r, version);
+}
+
+static bool
+registers_earlier(struct registers *r, uint32_t version)
+{
+    struct txn_case *t = r->t;
+    uint32_t key = t->writes[version].key, place = r->place[version];
+    uint32_t low = r->first[key], high = r->first[key + 1];
+
+    low = place - low > REGISTERS_NEAR ? place - REGISTERS_NEAR : low;
+    high = high - place > REGISTERS_NEAR ? place + REGISTERS_NEAR : high;
+    for (uint32_t i = low; i < high; i++) {
+        uint32_t write = r->sorted[i];
+
+        if (registers_invoked(r, write) > registers_answered(r, version)) {
+            break;
+        }
+        if (registers_is_earlier(r, write, version) &&
+            !txn_graph_add(&t->graph, t->writes[write].txn,
+                           t->writes[version].txn, TXN_EARLIER)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+registers_real_time(struct registers *r)
+{
+    struct txn_case *t = r->t;
+
+    if (!registers_sort(r)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < t->txn_count; i++) {
+        if (budget_expired(t->budget)) {
+            return false;
+        }
+        if (t->status[i] != STATUS_COMMITTED) {
+            continue;
+        }
+        for (struct txn_cursor o = txn_case_ops(t, i); txn_case_next(t, &o);) {
+            if (o.op.kind == TXN_READ && !registers_later(r, &o)) {
+                return false;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < t->write_count; i++) {
+        if (budget_expired(t->budget) ||
+            (r->last_read[i] != 0 && !registers_earlier(r, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- in words ---- */
 
 /* The final write of a transaction to a key; TXN_NONE. */
@@ -400,6 +569,91 @@ registers_because_rw(struct registers *r, const struct txn_hop *hop,
     return false;
 }
 
+/* It read a version whose write was answered before the other's began. */
+static bool
+registers_because_later(struct registers *r, const struct txn_hop *hop,
+                        struct buf *out)
+{
+    struct txn_case *t = r->t;
+    char from[TXN_NAME_MAX], to[TXN_NAME_MAX], value[64];
+
+    txn_case_name(t, hop->from, from);
+    txn_case_name(t, hop->to, to);
+    for (struct txn_cursor o = txn_case_ops(t, hop->from);
+         txn_case_next(t, &o);) {
+        uint32_t version = r->versions[o.op_index], w;
+
+        w = registers_final(r, hop->to, o.key);
+        if (o.op.kind != TXN_READ || version >= t->write_count ||
+            w == TXN_NONE ||
+            registers_answered(r, version) >= registers_invoked(r, w)) {
+            continue;
+        }
+        value_print(t->calls, t->writes[version].value, value, sizeof(value));
+        buf_printf(out, "%s read %s, written before %s began, which wrote ",
+                   from, value, to);
+        txn_case_words(t, w, out);
+        registers_evidence(r, version);
+        return true;
+    }
+    return false;
+}
+
+/* A transaction that read the version and began when the write had been
+ * answered; TXN_NONE. */
+static uint32_t
+registers_reader_after(const struct registers *r, uint32_t version,
+                       uint32_t write)
+{
+    const struct txn_case *t = r->t;
+
+    for (uint32_t i = t->txn_count; i-- > 0;) {
+        if (t->calls->invoke[txn_case_call(t, i)] <=
+            registers_answered(r, write)) {
+            break;
+        }
+        for (uint32_t o = t->first_op[i]; o < t->first_op[i + 1]; o++) {
+            if (r->versions[o] == version) {
+                return i;
+            }
+        }
+    }
+    return TXN_NONE;
+}
+
+static bool
+registers_because_earlier(struct registers *r, const struct txn_hop *hop,
+                          struct buf *out)
+{
+    struct txn_case *t = r->t;
+    char from[TXN_NAME_MAX], to[TXN_NAME_MAX], name[TXN_NAME_MAX];
+
+    txn_case_name(t, hop->from, from);
+    txn_case_name(t, hop->to, to);
+    for (uint32_t w = t->first_write[hop->from];
+         w < t->first_write[hop->from + 1]; w++) {
+        uint32_t version = registers_final(r, hop->to, t->writes[w].key);
+        uint32_t reader;
+
+        if (!t->writes[w].final || version == TXN_NONE ||
+            !registers_is_earlier(r, w, version)) {
+            continue;
+        }
+        reader = registers_reader_after(r, version, w);
+        if (reader == TXN_NONE) {
+            continue;
+        }
+        txn_case_name(t, reader, name);
+        buf_printf(out,
+                   "%s was answered before %s was invoked, which observed "
+                   "%s's write of ",
+                   from, name, to);
+        txn_case_words(t, version, out);
+        return true;
+    }
+    return false;
+}
+
 static void
 registers_because(struct txn_case *t, void *engine, const struct txn_hop *hop,
                   struct buf *out)
@@ -412,6 +666,10 @@ registers_because(struct txn_case *t, void *engine, const struct txn_hop *hop,
         known = registers_because_wr(r, hop, out);
     } else if (hop->kind == TXN_RW || hop->kind == TXN_UPDATE) {
         known = registers_because_rw(r, hop, out);
+    } else if (hop->kind == TXN_LATER) {
+        known = registers_because_later(r, hop, out);
+    } else if (hop->kind == TXN_EARLIER) {
+        known = registers_because_earlier(r, hop, out);
     }
     assert(known); /* every edge was made of one of these */
 }
@@ -471,6 +729,8 @@ registers_search(struct registers *r, struct decision *ret)
     const struct txn_level_info *level = txn_level_info(t->level);
     uint32_t *order = txn_pool_alloc(&t->pool, t->txn_count, sizeof(*order));
     unsigned kinds = TXN_DATA | TXN_BIT(TXN_UPDATE), own = kinds;
+    unsigned real_time =
+        TXN_BIT(TXN_REAL_TIME) | TXN_BIT(TXN_LATER) | TXN_BIT(TXN_EARLIER);
     enum txn_serial_result result = SERIAL_STOPPED;
     uint32_t count = 0;
 
@@ -480,7 +740,7 @@ registers_search(struct registers *r, struct decision *ret)
     if (level->order == ORDER_SESSION) {
         own |= TXN_BIT(TXN_SESSION);
     } else if (level->order == ORDER_REAL_TIME) {
-        own |= TXN_BIT(TXN_REAL_TIME);
+        own |= real_time;
     }
     /* Where real time does not count it is still the best guess. */
     if (level->order != ORDER_REAL_TIME) {
@@ -551,7 +811,9 @@ static bool
 registers_judge(struct registers *r, struct decision *ret)
 {
     struct txn_case *t = r->t;
+    const struct txn_level_info *level = txn_level_info(t->level);
     uint32_t ambiguous = t->ambiguous;
+    bool times = level->serial || level->order == ORDER_REAL_TIME;
 
     if (!registers_alloc(r)) {
         return false;
@@ -565,9 +827,9 @@ registers_judge(struct registers *r, struct decision *ret)
     t->because = registers_because;
     t->seen_by = registers_seen_by;
     t->engine = r;
-    t->barriers = txn_level_info(t->level)->serial;
+    t->barriers = level->serial;
     if (!registers_look(r) || !registers_dependencies(r) ||
-        !txn_case_cycles(t, NULL)) {
+        (times && !registers_real_time(r)) || !txn_case_cycles(t, NULL)) {
         return false;
     }
     if (txn_case_decide(t, ret)) {
@@ -577,7 +839,7 @@ registers_judge(struct registers *r, struct decision *ret)
         registers_ambiguous(r, ambiguous, ret);
         return true;
     }
-    if (txn_level_info(t->level)->serial) {
+    if (level->serial) {
         return registers_search(r, ret);
     }
     ret->verdict = VERDICT_VALID;

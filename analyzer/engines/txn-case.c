@@ -397,10 +397,12 @@ txn_edge_kind(enum txn_edge kind)
     switch (kind) {
     case TXN_WW:
     case TXN_UPDATE:
+    case TXN_EARLIER:
         return EDGE_OVERWRITE;
     case TXN_WR:
         return EDGE_OBSERVED;
     case TXN_RW:
+    case TXN_LATER:
         return EDGE_ANTI;
     default:
         return EDGE_REAL_TIME;
@@ -468,7 +470,8 @@ txn_cycle_antis(const struct txn_cycle *cycle)
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < cycle->count; i++) {
-        count += cycle->hops[i].kind == TXN_RW;
+        count +=
+            cycle->hops[i].kind == TXN_RW || cycle->hops[i].kind == TXN_LATER;
     }
     return count;
 }
@@ -490,7 +493,10 @@ txn_case_stage(struct txn_case *t, const struct txn_components *all,
     struct txn_search s = {
         .graph = &t->graph,
         .kinds = data[a] | (order >= ORDER_SESSION ? TXN_BIT(TXN_SESSION) : 0) |
-                 (order == ORDER_REAL_TIME ? TXN_BIT(TXN_REAL_TIME) : 0),
+                 (order == ORDER_REAL_TIME ? TXN_BIT(TXN_REAL_TIME) : 0) |
+                 (order == ORDER_REAL_TIME && a > ANOMALY_G1C
+                      ? TXN_BIT(TXN_LATER) | TXN_BIT(TXN_EARLIER)
+                      : 0),
         .walk = a == ANOMALY_G_NONADJACENT ? WALK_APART : WALK_ANY,
         .within = all->of,
     };
@@ -575,6 +581,9 @@ txn_case_cycles(struct txn_case *t, uint32_t *order)
     if (level->order != ORDER_NONE) {
         s.kinds |= TXN_BIT(level->order == ORDER_SESSION ? TXN_SESSION
                                                          : TXN_REAL_TIME);
+    }
+    if (level->order == ORDER_REAL_TIME && level->atomic) {
+        s.kinds |= TXN_BIT(TXN_LATER) | TXN_BIT(TXN_EARLIER);
     }
     bool whole = txn_graph_scc(&s, &all, order);
     if (whole && all.count > 0) {

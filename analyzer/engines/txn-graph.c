@@ -13,7 +13,7 @@
 #include "analyzer/engines/txn-graph.h"
 #include "harness/base/arena.h"
 
-#define ARC_SHIFT 29
+#define ARC_SHIFT 28
 #define ARC_NODE (TXN_NODES_MAX - 1)
 
 /* ---- memory ---- */
@@ -323,7 +323,7 @@ txn_step(const struct txn_search *s, uint32_t state, uint32_t node,
         return node;
     }
     uint32_t bit = state & 1;
-    if (kind == TXN_RW) {
+    if (kind == TXN_RW || kind == TXN_LATER) {
         return bit != 0 ? TXN_NONE : node << 1 | 1;
     }
     if (kind == TXN_VIA || s->walk == WALK_SINGLE) {

@@ -57,6 +57,10 @@ enum txn_edge {
     TXN_RW,     /* the other overwrote what it read */
     TXN_UPDATE, /* the other wrote to the version that it had read and replaced:
                    behind it, or an update is lost */
+    TXN_LATER,  /* the other overwrote what it read, by real time: its write
+                   began when what was read had been answered */
+    TXN_EARLIER, /* the other overwrote it, by real time: the other was read
+                    by something invoked when this had been answered */
     TXN_SESSION, /* one process ran them in this order */
     TXN_VIA,     /* out of a virtual node */
     TXN_REAL_TIME,
@@ -81,7 +85,7 @@ struct txn_graph {
 };
 
 /* Nodes beyond this do not fit beside the kind of an edge. */
-#define TXN_NODES_MAX (1u << 29)
+#define TXN_NODES_MAX (1u << 28)
 
 void txn_graph_init(struct txn_graph *g, const struct problem *p,
                     struct txn_pool *pool);
@@ -103,8 +107,9 @@ bool txn_graph_finish(struct txn_graph *g, const bool *takes_part,
 
 enum txn_walk {
     WALK_ANY,    /* any edges */
-    WALK_APART,  /* no TXN_RW directly after a TXN_RW, round the cycle */
-    WALK_SINGLE, /* one TXN_RW at most */
+    WALK_APART,  /* no anti-dependency (TXN_RW, TXN_LATER) directly after
+                    another, round the cycle */
+    WALK_SINGLE, /* one anti-dependency at most */
 };
 
 struct txn_search {

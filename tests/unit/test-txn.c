@@ -451,8 +451,13 @@ test_register_no_order(void)
 {
     static const char *const texts[] = {"0 0-1 wx1", "0 2-3 wx2", "0 4-5 rx1"};
 
+    IS("rw-register", "G-single-realtime", "0 0-1 wx1", "0 2-3 wx2",
+       "0 4-5 rx1");
+    IS("rw-register:strong-si", "G-single-realtime", "0 0-1 wx1", "0 2-3 wx2",
+       "0 4-5 rx1");
     forget();
-    history = txn_text_calls("rw-register", texts, ARRAY_LEN(texts));
+    history =
+        txn_text_calls("rw-register:session-ser", texts, ARRAY_LEN(texts));
     judge(history, &last);
     CHECK_INT(last.verdict, VERDICT_INVALID);
     CHECK(strncmp(last.headline, "no order of the 3 transactions", 30) == 0);
