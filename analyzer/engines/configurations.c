@@ -48,17 +48,25 @@ struct node {
 struct configuration {
     uint32_t state; /* NONE: it was dominated, or its place is free */
     uint32_t node;
-    uint32_t chain; /* next of equal hash */
     uint32_t queue; /* next to be expanded, or UNQUEUED; next free */
     /* The state before an open call was used that made no read legal (until
      * the next answer); or NONE. */
-    uint32_t before, unused;
+    uint32_t before;
+};
+
+/* What is looked at before a configuration itself, by its place: most of a
+ * long chain is passed without touching more than this. */
+struct digest {
+    uint32_t chain; /* next in the table */
+    uint32_t hash;  /* of state and linearized calls */
+    uint64_t rest;  /* the other bits, folded: a subset stays one */
 };
 #define UNQUEUED (UINT32_MAX - 1)
 
 struct set {
     uint64_t *items;
-    uint32_t item_count, item_cap;
+    struct digest *digests;
+    uint32_t item_count, item_cap, digest_cap;
     uint32_t live, free;
     uint32_t *heads, head_cap, head_mask;
 };
@@ -193,16 +201,19 @@ set_reset(struct search *s, struct set *set, uint32_t expected)
     return true;
 }
 
-static uint32_t
-set_hash(const struct search *s, const struct set *set, uint32_t state,
-         const uint64_t *bits)
+static struct digest
+set_digest(const struct search *s, uint32_t state, const uint64_t *bits)
 {
-    uint64_t h = space_mix(0, state);
+    uint32_t i = 0;
+    uint64_t h = space_mix(0, state), rest = 0;
 
-    for (uint32_t i = 0; i < s->w->effect_words; i++) {
+    for (; i < s->w->effect_words; i++) {
         h = space_mix(h, bits[i]);
     }
-    return (uint32_t)(h ^ (h >> 32)) & set->head_mask;
+    for (uint32_t turn = 0; i < s->w->words; i++, turn += 23) {
+        rest |= bits[i] << turn % 64 | bits[i] >> (64 - turn % 64) % 64;
+    }
+    return (struct digest){NONE, (uint32_t)(h ^ (h >> 32)), rest};
 }
 
 static bool
@@ -218,11 +229,10 @@ set_grow(struct search *s, struct set *set)
     set->head_mask = heads - 1;
     memset(set->heads, 0xff, (size_t)heads * sizeof(*set->heads));
     for (uint32_t i = 0; i < set->item_count; i++) {
-        struct configuration *c = set_at(s, set, i);
-        if (c->state != NONE) {
-            uint32_t h = set_hash(s, set, c->state, bits_of(c));
-            c->chain = set->heads[h];
-            set->heads[h] = i;
+        if (set_at(s, set, i)->state != NONE) {
+            uint32_t *head = &set->heads[set->digests[i].hash & set->head_mask];
+            set->digests[i].chain = *head;
+            *head = i;
         }
     }
     return true;
@@ -257,7 +267,7 @@ set_remove(struct search *s, struct set *set, uint32_t *link)
     uint32_t i = *link;
     struct configuration *c = set_at(s, set, i);
 
-    *link = c->chain;
+    *link = set->digests[i].chain;
     node_drop(s, c->node);
     c->state = NONE;
     c->node = NONE;
@@ -270,32 +280,58 @@ set_remove(struct search *s, struct set *set, uint32_t *link)
 
 /* Whether something in the set is at least as good; what is worse goes. */
 static bool
-set_dominated(struct search *s, struct set *set, uint32_t head, uint32_t state,
-              const uint64_t *bits)
+set_dominated(struct search *s, struct set *set, const struct digest *digest,
+              uint32_t state, const uint64_t *bits)
 {
     uint32_t effect = s->w->effect_words, rest = s->w->words - effect;
-    uint32_t *link = &set->heads[head];
+    uint32_t *head = &set->heads[digest->hash & set->head_mask], *link = head;
 
     while (*link != NONE) {
-        struct configuration *c = set_at(s, set, *link);
-        const uint64_t *have = bits_of(c);
-        if (c->state == state && words_equal(have, bits, effect)) {
-            if (words_within(have + effect, bits + effect, rest)) {
+        uint32_t i = *link;
+        struct digest *d = &set->digests[i];
+        bool better = (d->rest & ~digest->rest) == 0;
+        bool worse = (digest->rest & ~d->rest) == 0;
+        if (d->hash == digest->hash && (better || worse)) {
+            struct configuration *c = set_at(s, set, i);
+            const uint64_t *have = bits_of(c) + effect;
+            bool same =
+                c->state == state && words_equal(bits_of(c), bits, effect);
+            if (same && better && words_within(have, bits + effect, rest)) {
                 /* To the front: it will be better than others as well. */
-                uint32_t i = *link;
-                *link = c->chain;
-                c->chain = set->heads[head];
-                set->heads[head] = i;
+                *link = d->chain;
+                d->chain = *head;
+                *head = i;
                 return true;
             }
-            if (words_within(bits + effect, have + effect, rest)) {
+            if (same && worse && words_within(bits + effect, have, rest)) {
                 set_remove(s, set, link);
                 continue;
             }
         }
-        link = &c->chain;
+        link = &d->chain;
     }
     return false;
+}
+
+/* A free place; NONE: memory. */
+static uint32_t
+set_place(struct search *s, struct set *set)
+{
+    uint32_t i = set->free;
+
+    if (i != NONE) {
+        set->free = set_at(s, set, i)->queue;
+        return i;
+    }
+    if (set->item_count >= UNQUEUED ||
+        !budget_grow(s->b, (void **)&set->items, &set->item_cap,
+                     set->item_count + 1, s->stride * sizeof(uint64_t)) ||
+        !budget_grow(s->b, (void **)&set->digests, &set->digest_cap,
+                     set->item_count + 1, sizeof(*set->digests))) {
+        s->failed = true;
+        return NONE;
+    }
+    return set->item_count++;
 }
 
 /*
@@ -304,30 +340,23 @@ set_dominated(struct search *s, struct set *set, uint32_t head, uint32_t state,
 static struct configuration *
 set_add(struct search *s, struct set *set, uint32_t state, const uint64_t *bits)
 {
-    if (set->live > set->head_mask && !set_grow(s, set)) {
+    struct digest digest = set_digest(s, state, bits);
+
+    if ((set->live > set->head_mask && !set_grow(s, set)) ||
+        set_dominated(s, set, &digest, state, bits)) {
         return NULL;
     }
-    uint32_t head = set_hash(s, set, state, bits);
-    if (set_dominated(s, set, head, state, bits)) {
+    uint32_t i = set_place(s, set);
+    if (i == NONE) {
         return NULL;
     }
-    uint32_t i = set->free;
-    if (i != NONE) {
-        set->free = set_at(s, set, i)->queue;
-    } else {
-        if (set->item_count >= UNQUEUED ||
-            !budget_grow(s->b, (void **)&set->items, &set->item_cap,
-                         set->item_count + 1, s->stride * sizeof(uint64_t))) {
-            s->failed = true;
-            return NULL;
-        }
-        i = set->item_count++;
-    }
+    uint32_t *head = &set->heads[digest.hash & set->head_mask];
+    digest.chain = *head;
+    *head = i;
+    set->digests[i] = digest;
     struct configuration *c = set_at(s, set, i);
-    *c = (struct configuration){state,    NONE, set->heads[head],
-                                UNQUEUED, NONE, 0};
+    *c = (struct configuration){state, NONE, UNQUEUED, NONE};
     memcpy(bits_of(c), bits, s->w->words * sizeof(uint64_t));
-    set->heads[head] = i;
     set->live++;
     s->configurations++;
     return c;
@@ -337,6 +366,7 @@ static void
 set_release(struct search *s, struct set *set)
 {
     budget_free(s->b, set->items, set->item_cap, s->stride * sizeof(uint64_t));
+    budget_free(s->b, set->digests, set->digest_cap, sizeof(*set->digests));
     budget_free(s->b, set->heads, set->head_cap, sizeof(*set->heads));
 }
 

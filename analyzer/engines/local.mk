@@ -30,3 +30,4 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/unique-ids.c \
 	%D%/window.c %D%/window.h \
 	%D%/witness.c
+EXTRA_DIST += docs/ENGINES.md

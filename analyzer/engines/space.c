@@ -426,7 +426,10 @@ space_step(struct space *s, uint32_t state, uint32_t call, uint32_t class)
         at = &s->steps[(h ^ (h >> 32)) & s->step_mask];
     }
     const struct space_state *from = &s->states[state];
-    struct model_state in = {from->count, from->count, s->words + from->offset};
+    struct model_state in = {from->count, from->count, NULL};
+    if (from->count > 0) {
+        in.words = s->words + from->offset;
+    }
     s->step_count++;
     uint32_t next = SPACE_ILLEGAL;
     if (c->model->step(c, call, &in, &s->next)) {
