@@ -53,31 +53,108 @@ limo_object(const char *line)
     return NULL;
 }
 
-/* What the threads have under way: a call by thread, few at a time. */
 struct limo_call {
-    int64_t thread;
-    char function[32], argument[96];
+    const char *function; /* limo_name, or 'name' */
+    char name[32], argument[96];
     bool has_argument, removal;
+    uint32_t next_free;
 };
 
-/* Threads of one history; beyond it is no such file. */
-#define LIMO_THREADS_MAX 65536
+#define LIMO_NONE UINT32_MAX
 
+/*
+ * What the threads have under way: calls, and a small open-addressed table that
+ * finds them by thread.  Threads may be as many as calls, and those that never
+ * return stay; the others use the same few calls again and again.
+ */
 struct limo {
     struct limo_call *calls;
-    uint32_t count, cap;
+    uint32_t count, cap, free;
+    struct limo_cell {
+        int64_t thread;
+        uint32_t call; /* LIMO_NONE: a free cell */
+    } * cells;
+    uint64_t mask, open;
     struct tree value;
 };
 
-static struct limo_call *
-limo_thread(struct limo *l, int64_t thread)
+static uint64_t
+limo_home(const struct limo *l, int64_t thread)
 {
-    for (uint32_t i = l->count; i > 0; i--)
-        if (l->calls[i - 1].thread == thread)
-            return &l->calls[i - 1];
-    return NULL;
+    return ((uint64_t)thread * UINT64_C(0x9e3779b97f4a7c15) >> 20) & l->mask;
 }
 
+/* The cell of a thread: its own, or the free one where it belongs. */
+static struct limo_cell *
+limo_cell(const struct limo *l, int64_t thread)
+{
+    uint64_t at = limo_home(l, thread);
+
+    while (l->cells[at].call != LIMO_NONE && l->cells[at].thread != thread)
+        at = (at + 1) & l->mask;
+    return &l->cells[at];
+}
+
+static void
+limo_grow(struct limo *l)
+{
+    uint64_t cap = l->cells == NULL ? 64 : (l->mask + 1) * 2;
+    uint64_t old_cap = l->cells == NULL ? 0 : cap / 2;
+    struct limo_cell *old = l->cells;
+
+    l->cells = xcalloc(cap, sizeof(*l->cells));
+    l->mask = cap - 1;
+    for (uint64_t i = 0; i < cap; i++)
+        l->cells[i].call = LIMO_NONE;
+    for (uint64_t i = 0; i < old_cap; i++)
+        if (old[i].call != LIMO_NONE)
+            *limo_cell(l, old[i].thread) = old[i];
+    free(old);
+}
+
+static struct limo_call *
+limo_take(struct limo *l, struct limo_cell *cell, int64_t thread)
+{
+    uint32_t i = l->free;
+
+    if (i != LIMO_NONE) {
+        l->free = l->calls[i].next_free;
+    } else {
+        if (l->count == l->cap) {
+            l->cap = l->cap == 0 ? 16 : l->cap * 2;
+            l->calls = xrealloc(l->calls, l->cap * sizeof(*l->calls));
+        }
+        i = l->count++;
+    }
+    *cell = (struct limo_cell){.thread = thread, .call = i};
+    l->open++;
+    return &l->calls[i];
+}
+
+/* The call of a cell is done; the cells behind it that were pushed on move
+ * up. */
+static void
+limo_give(struct limo *l, const struct limo_cell *cell)
+{
+    uint64_t hole = (uint64_t)(cell - l->cells), at = hole;
+
+    l->calls[cell->call].next_free = l->free;
+    l->free = cell->call;
+    l->open--;
+    for (;;) {
+        at = (at + 1) & l->mask;
+        if (l->cells[at].call == LIMO_NONE)
+            break;
+        if (((at - limo_home(l, l->cells[at].thread)) & l->mask) >=
+            ((at - hole) & l->mask)) {
+            l->cells[hole] = l->cells[at];
+            hole = at;
+        }
+    }
+    l->cells[hole].call = LIMO_NONE;
+}
+
+/* The name that models know it by; NULL: as it is. */
 static const char *
 limo_name(const char *name, bool *ret_removal)
 {
@@ -88,7 +165,6 @@ limo_name(const char *name, bool *ret_removal)
         {"enq", "enqueue", false},     {"deq", "dequeue", true},
         {"enqueue", "enqueue", false}, {"dequeue", "dequeue", true},
         {"push", "push", false},       {"pop", "pop", true},
-        {"rmv", "remove", true},
     };
 
     *ret_removal = false;
@@ -97,59 +173,62 @@ limo_name(const char *name, bool *ret_removal)
             *ret_removal = names[i].removal;
             return names[i].to;
         }
-    return name;
+    return NULL;
 }
 
 /* "enq(1)", "push 1", "pop", "pop()". */
 static const char *
 limo_call(struct limo *l, int64_t thread, char *text, struct record *r)
 {
-    size_t n = strcspn(text, "( \t");
-    char *argument = text + n;
+    size_t n = 0, len;
+    char *argument;
+    struct limo_cell *cell;
     struct limo_call *c;
 
+    while (text[n] != '\0' && text[n] != '(' && text[n] != ' ' &&
+           text[n] != '\t')
+        n++;
+    argument = text + n;
     if (*argument != '\0')
         *argument++ = '\0';
-    argument += strspn(argument, "( \t");
-    for (size_t len = strlen(argument);
-         len > 0 && strchr(") \t", argument[len - 1]) != NULL; len--)
+    while (*argument == '(' || *argument == ' ' || *argument == '\t')
+        argument++;
+    for (len = strlen(argument);
+         len > 0 && (argument[len - 1] == ')' || argument[len - 1] == ' ');
+         len--)
         argument[len - 1] = '\0';
-    if (n == 0 || n >= sizeof(c->function) ||
-        strlen(argument) >= sizeof(c->argument))
+    if (n == 0 || n >= sizeof(c->name) || len >= sizeof(c->argument))
         return "expected 'call FUNCTION(VALUE)'";
-    if (limo_thread(l, thread) != NULL)
+    if (l->cells == NULL || l->open >= (l->mask + 1) / 2)
+        limo_grow(l);
+    cell = limo_cell(l, thread);
+    if (cell->call != LIMO_NONE)
         return "a thread calls while its last call is still open";
-    if (l->count == LIMO_THREADS_MAX)
-        return "too many open calls";
-    if (l->count == l->cap) {
-        l->cap = l->cap == 0 ? 16 : l->cap * 2;
-        l->calls = xrealloc(l->calls, l->cap * sizeof(*l->calls));
-    }
-    c = &l->calls[l->count++];
-    *c =
-        (struct limo_call){.thread = thread, .has_argument = *argument != '\0'};
-    snprintf(c->function, sizeof(c->function), "%s",
-             limo_name(text, &c->removal));
-    snprintf(c->argument, sizeof(c->argument), "%s", argument);
+    c = limo_take(l, cell, thread);
+    c->has_argument = len > 0;
+    memcpy(c->argument, argument, len + 1);
+    memcpy(c->name, text, n + 1);
+    c->function = limo_name(text, &c->removal);
     r->type = RECORD_INVOKE;
-    r->function = c->function;
+    r->function = c->function != NULL ? c->function : c->name;
     l->value = c->has_argument && !c->removal ? word_tree(c->argument)
                                               : (struct tree){0};
     return NULL;
 }
 
+/* The call that is done stays as it is until the next line. */
 static const char *
-limo_return(struct limo *l, int64_t thread, char *text, struct limo_call *c,
-            struct record *r)
+limo_return(struct limo *l, int64_t thread, char *text, struct record *r)
 {
-    struct limo_call *open = limo_thread(l, thread);
+    struct limo_cell *cell = l->cells == NULL ? NULL : limo_cell(l, thread);
+    const struct limo_call *c;
 
-    if (open == NULL)
+    if (cell == NULL || cell->call == LIMO_NONE)
         return "a thread returns without a call";
-    *c = *open;
-    *open = l->calls[--l->count];
+    c = &l->calls[cell->call];
+    limo_give(l, cell);
     r->type = RECORD_OK;
-    r->function = c->function;
+    r->function = c->function != NULL ? c->function : c->name;
     l->value = (struct tree){0};
     if (strcmp(text, "empty") == 0)
         return NULL;
@@ -161,7 +240,7 @@ limo_return(struct limo *l, int64_t thread, char *text, struct limo_call *c,
 }
 
 static const char *
-limo_line(struct limo *l, char *line, struct limo_call *done, struct record *r)
+limo_line(struct limo *l, char *line, struct record *r)
 {
     char *words[3], *end;
     unsigned n = split_words(line, words, 3);
@@ -174,8 +253,7 @@ limo_line(struct limo *l, char *line, struct limo_call *done, struct record *r)
     if (strcmp(words[1], "call") == 0 && n == 3)
         return limo_call(l, r->process, words[2], r);
     if (strcmp(words[1], "return") == 0)
-        return limo_return(l, r->process, n == 3 ? words[2] : words[1] + 6,
-                           done, r);
+        return limo_return(l, r->process, n == 3 ? words[2] : words[1] + 6, r);
     return "expected 'call' or 'return'";
 }
 
@@ -183,8 +261,7 @@ static int
 limo_read(struct input *in, struct record_file *ret, record_sink *sink,
           void *arg, struct error *err)
 {
-    struct limo l = {0};
-    struct limo_call done;
+    struct limo l = {.free = LIMO_NONE};
     uint64_t number;
     size_t len;
     char *line;
@@ -197,17 +274,19 @@ limo_read(struct input *in, struct record_file *ret, record_sink *sink,
                            .line = number};
         const char *what;
 
-        line += strspn(line, " \t");
+        while (*line == ' ' || *line == '\t')
+            line++;
         if (*line == '#' && ret->model == NULL)
             ret->model = limo_object(line);
         if (*line == '#' || *line == '\0')
             continue;
-        what = limo_line(&l, line, &done, &r);
+        what = limo_line(&l, line, &r);
         status = what != NULL ? input_error(in, number, err, "%s", what)
                               : sink(arg, &r, err);
         if (status < 0)
             break;
     }
+    free(l.cells);
     free(l.calls);
     return status;
 }

@@ -436,6 +436,52 @@ test_limo(void)
            ":2: expected '[THREAD] call ...' or '[THREAD] return ...'");
 }
 
+#define LIMO_THREADS 3000
+
+/* A thread's return belongs to its own call. */
+static int
+limo_record(void *arg, const struct record *r, struct error *err)
+{
+    int64_t *calls = arg;
+
+    if (r->type == RECORD_INVOKE)
+        calls[r->process] = r->value->integer;
+    else if (calls[r->process] != r->value->integer)
+        return error_set(err, ERROR_CONFIG, "thread %lld: another's call",
+                         (long long)r->process);
+    return 0;
+}
+
+static void
+test_limo_with_many_threads(void)
+{
+    static int64_t calls[LIMO_THREADS];
+    static bool open[LIMO_THREADS];
+    struct error err = {0};
+    struct buf b;
+    struct rng r;
+
+    rng_init(&r, 7);
+    buf_init(&b, 16 << 20);
+    for (int i = 0; i < 40000; i++) {
+        uint64_t t = rng_below(&r, LIMO_THREADS);
+
+        if (open[t] && t % 10 == 0)
+            continue; /* these never return */
+        if (open[t])
+            buf_printf(&b, "[%d] return\n", (int)t);
+        else
+            buf_printf(&b, "[%d] call enq(%d)\n", (int)t, i);
+        open[t] = !open[t];
+    }
+    write_scratch(b.data, b.len);
+    buf_release(&b);
+    CHECK_OK(format_read(SCRATCH, NULL, &read_format, &read_file, limo_record,
+                         calls, &err),
+             &err);
+    CHECK(read_file.event_count > 30000);
+}
+
 static void
 test_allocdb(void)
 {
@@ -909,6 +955,7 @@ main(void)
     RUN(test_broken_op_maps);
     RUN(test_line_formats);
     RUN(test_limo);
+    RUN(test_limo_with_many_threads);
     RUN(test_allocdb);
     RUN(test_ordeal_jsonl);
     RUN(test_unknown_files);
