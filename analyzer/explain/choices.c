@@ -84,7 +84,11 @@ words_choices(const struct problem *p, const struct decision *d,
     *ret_total = 0;
     if (p->calls->model->step == NULL || d->core_count == 0)
         return 0;
-    ch.role = xcalloc(p->count + 1, 1);
+    CLEANUP_FREE uint32_t *members = NULL;
+    struct problem part = relevant_part(p, d->core, d->core_count, &members);
+    ch.p = &part;
+    p = &part;
+    ch.role = xcalloc(part.count + 1, 1);
     choosing_roles(&ch);
     struct suppose *s = suppose_new(p, ch.end);
     for (uint32_t i = 0; i < p->count; i++)

@@ -192,3 +192,32 @@ relevant_maybes(const struct problem *p, uint8_t *role)
     }
     free(s.cells);
 }
+
+struct problem
+relevant_part(const struct problem *p, const uint32_t *core,
+              uint32_t core_count, uint32_t **ret_members)
+{
+    uint8_t *role = xcalloc((size_t)p->count + 1, 1);
+    struct problem part = *p;
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < p->count; i++) {
+        role[i] = SUPPOSED_MAYBE;
+        if (at < core_count && core[at] == problem_call(p, i)) {
+            role[i] = SUPPOSED_FIRM;
+            at++;
+        }
+    }
+    relevant_maybes(p, role);
+    part.count = 0;
+    for (uint32_t i = 0; i < p->count; i++)
+        part.count += role[i] != SUPPOSED_OUT;
+    *ret_members = xcalloc((size_t)part.count + 1, sizeof(**ret_members));
+    part.members = *ret_members;
+    part.count = 0;
+    for (uint32_t i = 0; i < p->count; i++)
+        if (role[i] != SUPPOSED_OUT)
+            (*ret_members)[part.count++] = problem_call(p, i);
+    free(role);
+    return part;
+}

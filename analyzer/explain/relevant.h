@@ -24,6 +24,11 @@
  * when it has nothing to do with the firm ones, SUPPOSED_OUT. */
 void relevant_maybes(const struct problem *p, uint8_t *role);
 
+/* The problem without the calls that have nothing to do with 'core' (rising);
+ * *ret_members is what it needs, malloc'd. */
+struct problem relevant_part(const struct problem *p, const uint32_t *core,
+                             uint32_t core_count, uint32_t **ret_members);
+
 #define RELEVANT_VALUES_MAX 4u
 /* The values a call names, at most RELEVANT_VALUES_MAX and its list, which is
  * *ret_list; 0 and no list when its model is not one of those above. */

@@ -32,6 +32,8 @@
 
 /* The window of last answers that is looked at first, and doubled. */
 #define WINDOW_FIRST 4u
+/* Problems with more calls are cut down to what is relevant first. */
+#define PROBLEM_LARGE 20000u
 /* Cores this small are taken as the engine gave them. */
 #define CORE_SMALL 8u
 /* At least so many calls QuickXplain chooses from: the smallest window is all
@@ -181,9 +183,10 @@ shrink_prefer(const struct shrink *sh, uint32_t *candidates, uint32_t count)
 static void
 shrink_begin(struct shrink *sh, uint32_t end)
 {
-    suppose_free(sh->s);
+    if (sh->s == NULL)
+        sh->s = suppose_new(sh->p, end);
+    suppose_set_end(sh->s, end);
     sh->end = end;
-    sh->s = suppose_new(sh->p, end);
     memset(sh->role, SUPPOSED_MAYBE, sh->p->count);
     sh->out_count = 0;
     sh->unsure = false;
@@ -574,13 +577,19 @@ explain_shrink(const struct problem *p, struct decision *d, struct budget *b)
     if (p->calls->model->step == NULL)
         return d->core_count > 0;
 
-    struct shrink sh = {.p = p, .budget = b};
+    CLEANUP_FREE uint32_t *members = NULL;
+    struct problem part = *p;
+    /* Of ten million calls, those that can matter to a small core. */
+    if (d->core_count > 0 && d->core_count <= CORE_SMALL &&
+        p->count > PROBLEM_LARGE)
+        part = relevant_part(p, d->core, d->core_count, &members);
+    struct shrink sh = {.p = &part, .budget = b};
     struct context x = {.count = 0};
     bool minimal = false;
 
-    sh.role = xcalloc(p->count + 1, 1);
-    sh.out = xcalloc(p->count + 1, sizeof(*sh.out));
-    x.calls = xcalloc(p->count + 1, sizeof(*x.calls));
+    sh.role = xcalloc(part.count + 1, 1);
+    sh.out = xcalloc(part.count + 1, sizeof(*sh.out));
+    x.calls = xcalloc(part.count + 1, sizeof(*x.calls));
     if (shrink_find(&sh, d)) {
         minimal = shrink_prove(&sh, &x);
         context_leases(&sh, &x);

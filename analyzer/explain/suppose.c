@@ -53,8 +53,30 @@ struct path_node {
     uint32_t parent, index;
 };
 
+/* Where a search is that has had no firm call yet. */
+struct snapshot {
+    uint32_t event, calls; /* events and invocations behind it */
+    struct configuration *items;
+    uint32_t count;
+    uint32_t *call_in;
+    uint32_t slot_count;
+    struct mask maybe;
+};
+
+/* In long histories; what a question costs is then what lies behind the
+ * snapshot before its first firm call. */
+#define SNAPSHOTS_MAX 64u
+#define SNAPSHOT_EVENTS_MIN 8192u
+/* A search that branches more is not worth remembering. */
+#define SNAPSHOT_WIDTH_MAX 512u
+
 struct suppose {
     const struct problem *p;
+    uint32_t end; /* events after this rank are not looked at */
+    struct snapshot snapshots[SNAPSHOTS_MAX];
+    uint32_t snapshot_count;
+    bool prepared;       /* they were taken */
+    uint32_t paths_kept; /* of the snapshots */
     const struct model_ops *model;
     struct event *events;
     uint32_t event_count;
@@ -118,6 +140,7 @@ suppose_new(const struct problem *p, uint32_t end)
 
     assert(c->model->step != NULL);
     s->p = p;
+    s->end = end;
     s->model = c->model;
     s->events = xcalloc((size_t)p->count * 2 + 1, sizeof(*s->events));
     s->pure = xcalloc(p->count + 1, sizeof(*s->pure));
@@ -127,15 +150,30 @@ suppose_new(const struct problem *p, uint32_t end)
         uint32_t call = problem_call(p, i);
 
         s->pure[i] = s->model->pure != NULL && s->model->pure(c, call);
-        if (c->invoke[call] > end)
-            continue;
         s->events[s->event_count++] = (struct event){c->invoke[call], i, false};
-        if (c->complete[call] != CALL_OPEN && c->complete[call] <= end)
+        if (c->complete[call] != CALL_OPEN)
             s->events[s->event_count++] =
                 (struct event){c->complete[call], i, true};
     }
     qsort(s->events, s->event_count, sizeof(*s->events), event_compare);
     return s;
+}
+
+void
+suppose_set_end(struct suppose *s, uint32_t end)
+{
+    s->end = end;
+}
+
+static void
+snapshots_drop(struct suppose *s)
+{
+    for (uint32_t i = 0; i < s->snapshot_count; i++) {
+        free(s->snapshots[i].items);
+        free(s->snapshots[i].call_in);
+    }
+    s->snapshot_count = 0;
+    s->paths_kept = 0;
 }
 
 static void
@@ -150,6 +188,7 @@ suppose_free(struct suppose *s)
 {
     if (s == NULL)
         return;
+    snapshots_drop(s);
     free(s->events);
     free(s->pure);
     free(s->slot_of);
@@ -270,8 +309,12 @@ state_step(struct suppose *s, uint32_t state, uint32_t index)
     uint64_t key = ((uint64_t)state << 32 | index) + 1;
 
     s->steps++;
-    if (s->memo_count * 2 >= s->memo_cap)
+    if (s->memo_count * 2 >= s->memo_cap && s->memo_cap == MEMO_CELLS_MAX) {
+        memset(s->memo, 0, s->memo_cap * sizeof(*s->memo));
+        s->memo_count = 0;
+    } else if (s->memo_count * 2 >= s->memo_cap) {
         memo_grow(s);
+    }
     uint32_t at = (uint32_t)mix(key) & (s->memo_cap - 1);
     for (; s->memo[at].key != 0; at = (at + 1) & (s->memo_cap - 1))
         if (s->memo[at].key == key)
@@ -523,15 +566,16 @@ begin_decision(struct suppose *s, const uint8_t *role, struct budget *b)
 
     s->role = role;
     s->budget = b;
-    s->path_count = s->steps = s->slot_count = 0;
-    if (s->pool_len > POOL_WORDS_MAX / 2 ||
-        s->memo_count > MEMO_CELLS_MAX / 2) {
+    s->steps = s->slot_count = 0;
+    if (s->pool_len > POOL_WORDS_MAX / 2) {
+        snapshots_drop(s);
         s->pool_len = 0;
         s->state_count = s->state_cap = 0;
         free(s->memo);
         s->memo = NULL;
         s->memo_cap = s->memo_count = 0;
     }
+    s->path_count = s->paths_kept;
     memset(&s->firm, 0, sizeof(s->firm));
     memset(&s->maybe, 0, sizeof(s->maybe));
     memset(&s->firm_pure, 0, sizeof(s->firm_pure));
@@ -558,12 +602,92 @@ order_of(const struct suppose *s, uint32_t path, uint32_t **ret_order,
         (*ret_order)[--count] = s->paths[i].index;
 }
 
+static void
+snapshot_take(struct suppose *s, uint32_t event, uint32_t calls)
+{
+    struct snapshot *n = &s->snapshots[s->snapshot_count++];
+
+    *n = (struct snapshot){.event = event,
+                           .calls = calls,
+                           .slot_count = s->slot_count,
+                           .maybe = s->maybe};
+    n->items = xcalloc((size_t)s->now.count + 1, sizeof(*n->items));
+    for (uint32_t i = 0; i < s->now.count; i++)
+        if (!s->now.items[i].dead)
+            n->items[n->count++] = s->now.items[i];
+    n->call_in = xcalloc(SUPPOSE_SLOTS_MAX, sizeof(*n->call_in));
+    memcpy(n->call_in, s->call_in, SUPPOSE_SLOTS_MAX * sizeof(*n->call_in));
+    s->paths_kept = s->path_count;
+}
+
+/* Where all calls are maybe: the beginning of nearly every question. */
+static void
+snapshots_prepare(struct suppose *s, struct budget *b)
+{
+    CLEANUP_FREE uint8_t *role = xcalloc((size_t)s->p->count + 1, 1);
+    uint32_t every = s->event_count / SNAPSHOTS_MAX + 1, calls = 0;
+
+    s->prepared = true;
+    memset(role, SUPPOSED_MAYBE, s->p->count);
+    begin_decision(s, role, b);
+    for (uint32_t i = 0; i < s->event_count; i++) {
+        const struct event *e = &s->events[i];
+
+        if (i % every == 0 && i > 0)
+            snapshot_take(s, i, calls);
+        calls += !e->completion;
+        if (s->pure[e->index])
+            continue;
+        if (e->completion ? !end_call(s, e->index) : !begin_call(s, e->index))
+            return;
+        if (s->now.count > SNAPSHOT_WIDTH_MAX)
+            return;
+    }
+}
+
+/* The last snapshot before anything is other than maybe: the event to go on
+ * with. */
+static uint32_t
+snapshot_resume(struct suppose *s)
+{
+    const struct snapshot *best = NULL;
+    uint32_t same = 0;
+
+    if (s->snapshot_count == 0)
+        return 0;
+    while (same < s->p->count &&
+           (s->role[same] == SUPPOSED_MAYBE ||
+            (s->role[same] == SUPPOSED_OUT && s->pure[same])))
+        same++;
+    for (uint32_t i = 0; i < s->snapshot_count; i++)
+        if (s->snapshots[i].calls <= same &&
+            s->events[s->snapshots[i].event - 1].rank <= s->end)
+            best = &s->snapshots[i];
+    if (best == NULL)
+        return 0;
+    set_clear(&s->now);
+    while (s->now.cap < best->count)
+        set_grow(s, &s->now);
+    memcpy(s->now.items, best->items, best->count * sizeof(*best->items));
+    s->now.count = best->count;
+    s->slot_count = best->slot_count;
+    s->maybe = best->maybe;
+    memcpy(s->call_in, best->call_in, SUPPOSE_SLOTS_MAX * sizeof(uint32_t));
+    for (uint32_t slot = 0; slot < s->slot_count; slot++)
+        if (s->call_in[slot] != NONE)
+            s->slot_of[s->call_in[slot]] = slot;
+    return best->event;
+}
+
 enum verdict
 suppose_decide(struct suppose *s, const uint8_t *role, struct budget *b,
                uint32_t **ret_order, uint32_t *ret_count)
 {
+    if (!s->prepared && s->event_count >= SNAPSHOT_EVENTS_MIN)
+        snapshots_prepare(s, b);
     begin_decision(s, role, b);
-    for (uint32_t i = 0; i < s->event_count; i++) {
+    for (uint32_t i = snapshot_resume(s);
+         i < s->event_count && s->events[i].rank <= s->end; i++) {
         const struct event *e = &s->events[i];
         uint8_t r = role[e->index];
 

@@ -40,6 +40,7 @@ struct suppose;
  * what completes after it is maybe.  CALL_OPEN: all are.  The problem must have
  * a model with step and outlive the suppose. */
 struct suppose *suppose_new(const struct problem *p, uint32_t end);
+void suppose_set_end(struct suppose *s, uint32_t end);
 void suppose_free(struct suppose *s);
 void suppose_free_p(struct suppose **s);
 

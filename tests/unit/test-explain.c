@@ -82,6 +82,28 @@ test_stale_read(void)
     calls_free(c);
 }
 
+/* Ten thousand calls of which two contradict: found among the last ones, with
+ * what came before them looked at once. */
+static void
+test_long_history(void)
+{
+    struct calls *c = calls_new_raw(model_find("register"));
+    struct decision d;
+    uint32_t n = 10000;
+
+    /* Each overlaps the next. */
+    for (uint32_t i = 0; i < n; i++)
+        put(c, REGISTER_WRITE, i % 2, 2 * i, 2 * i + 3, 1 + i % 5);
+    put(c, REGISTER_READ, 3, 2 * n + 2, 2 * n + 4, 1 + (n - 4) % 5);
+    CHECK(shrink(c, &d));
+    CHECK_INT(d.core_count, 3);
+    CHECK(!d.core_firm[0] && d.core_firm[1] && d.core_firm[2]);
+    CHECK_INT(c->a[d.core[0]], 1 + (n - 4) % 5);
+    CHECK_INT(d.core[2], n);
+    decision_release(&d);
+    calls_free(c);
+}
+
 /* The core of 'c' with its words, as check_calls would give it. */
 static void
 judge(const struct calls *c, struct check_result *r)
@@ -482,6 +504,7 @@ main(void)
     RUN(test_random_register);
     RUN(test_random_cas_register);
     RUN(test_stale_read);
+    RUN(test_long_history);
     RUN(test_words);
     RUN(test_words_lock);
     RUN(test_words_queue);
