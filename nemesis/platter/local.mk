@@ -27,3 +27,4 @@ ordeal_platter_so_SOURCES = \
 ordeal_platter_so_CPPFLAGS = $(AM_CPPFLAGS) $(NBDKIT_CFLAGS)
 ordeal_platter_so_CFLAGS = $(ORDEAL_PLAIN_CFLAGS) -fPIC -fvisibility=hidden
 ordeal_platter_so_LDFLAGS = -shared
+EXTRA_DIST += docs/PLATTER.md

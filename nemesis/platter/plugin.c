@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
@@ -35,9 +36,11 @@
     5000000 /* how late an unstalled request goes on                           \
              */
 #define PLUGIN_NS_PER_S 1000000000u
+#define PLUGIN_LEAVE_NS 50000000 /* ample for one failing send of nbdkit */
 
 struct connection {
     uint64_t generation;
+    unsigned leaving; /* requests that the client did not wait for */
 };
 
 static struct {
@@ -166,6 +169,28 @@ plugin_try(const struct connection *c, const struct plugin_request *r, int *ret)
     return live;
 }
 
+/*
+ * nbdkit 1.32 (mended in 1.33.10: "server: Don't assert on send if client
+ * hangs up early") ends itself by an assertion when two of its threads answer
+ * a client that has hung up, the second after the first one's send has failed.
+ * A QEMU that is killed while its disk is frozen, stalled or slow leaves up to
+ * 16 requests here that all wake up at that moment.  So the first answers at
+ * once, and the others when nbdkit knows better than to try.
+ */
+static void
+plugin_leave(struct connection *c)
+{
+    struct server *s = &plugin.server;
+    const struct timespec later = {.tv_nsec = PLUGIN_LEAVE_NS};
+    bool first;
+
+    pthread_mutex_lock(&s->gate_lock);
+    first = c->leaving++ == 0;
+    pthread_mutex_unlock(&s->gate_lock);
+    if (!first)
+        nanosleep(&later, NULL);
+}
+
 static int
 plugin_request(struct connection *c, struct plugin_request *r)
 {
@@ -184,6 +209,8 @@ plugin_request(struct connection *c, struct plugin_request *r)
     if (error == 0 && plugin.sync && (r->kind == REQUEST_FLUSH || r->fua) &&
         fdatasync(plugin.fd) < 0)
         error = errno;
+    if (error == ESHUTDOWN)
+        plugin_leave(c);
     if (error != 0)
         nbdkit_set_error(error);
     return error != 0 ? -1 : 0;

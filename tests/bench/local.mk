@@ -74,3 +74,14 @@ BENCH_LIMIT = 10
 .PHONY: bench-engines
 bench-engines: engines-bench$(EXEEXT)
 	./engines-bench$(EXEEXT) "$(BENCH_ROWS)" $(BENCH_LIMIT)
+
+# 'make bench-platter [BENCH_PLATTER_SECONDS=N]': beside nbdkit's file plugin.
+EXTRA_PROGRAMS += platter-bench
+CLEANFILES += platter-bench$(EXEEXT)
+platter_bench_SOURCES = %D%/bench-platter.c
+platter_bench_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NBD_CFLAGS)
+platter_bench_LDADD = $(ORDEAL_PLATTER_LIBS) $(NBD_LIBS)
+BENCH_PLATTER_SECONDS = 1
+.PHONY: bench-platter
+bench-platter: platter-bench$(EXEEXT) ordeal-platter.so
+	./platter-bench$(EXEEXT) $(BENCH_PLATTER_SECONDS)

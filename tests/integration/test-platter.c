@@ -239,6 +239,36 @@ test_a_cut_freezes_old_connections_for_good(void)
     fixture_teardown(&f);
 }
 
+/* A QEMU dies with a full queue, stalled or frozen: nbdkit must not. */
+static void
+test_clients_may_die_with_a_full_queue(void)
+{
+    static unsigned char blocks[16][BLOCK];
+
+    fixture_setup(&f);
+    for (unsigned i = 0; i < 40; i++) {
+        struct nbd_handle *h = client_open(&f);
+
+        CHECK(h != NULL);
+        if (i % 4 != 0)
+            tell(&f, "stall");
+        else
+            cut(CUT_KEEP, i);
+        for (unsigned j = 0; j < 16; j++)
+            CHECK(nbd_aio_pwrite(h, blocks[j], BLOCK, (uint64_t)j * BLOCK,
+                                 NBD_NULL_COMPLETION, 0) > 0);
+        while (stat_of(&f, "waiting") < 16)
+            nbd_poll(h, 5);
+        nbd_close(h);
+        while (stat_of(&f, "connections") > 0)
+            clock_sleep_ns(clock_monotonic(), 5 * NS_PER_MS);
+        tell(&f, "clear");
+        power_on();
+    }
+    CHECK_INT(stat_of(&f, "waiting"), 0);
+    fixture_teardown(&f);
+}
+
 /* What a killed QEMU leaves in the socket never reaches the next boot. */
 static void
 test_a_dead_clients_write_stays_out(void)
@@ -490,6 +520,8 @@ test_ends_and_starts_again(void)
     kill(f.platter.pid, SIGKILL);
     waitpid(f.platter.pid, NULL, 0);
     f.platter.pid = 0;
+    CHECK_OK(platter_stop(&f.platter, &f.err), &f.err);
+    fixture_stale_sockets(&f);
     CHECK_OK(platter_start(&f.platter, &f.config, soon(), &f.err), &f.err);
     fixture_teardown(&f);
 }
@@ -620,6 +652,7 @@ main(void)
     RUN(test_a_lying_disk_is_caught);
     RUN(test_fua_needs_no_flush);
     RUN(test_a_cut_freezes_old_connections_for_good);
+    RUN(test_clients_may_die_with_a_full_queue);
     RUN(test_a_dead_clients_write_stays_out);
     RUN(test_errors_bite_and_heal);
     RUN(test_a_failed_flush_may_lose_the_cache);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/base/arena.h"
@@ -64,6 +65,17 @@ fixture_teardown(struct platter_fixture *f)
     CHECK_OK(platter_stop(&f->platter, &f->err), &f->err);
     CHECK_INT(orphans_count(ORPHANS_NBDKIT, f->dir), 0);
     CHECK_OK(dir_remove(f->dir, &f->err), &f->err);
+}
+
+/* As a killed nbdkit leaves them. */
+static void UNUSED
+fixture_stale_sockets(struct platter_fixture *f)
+{
+    CLEANUP_FREE char *socket_path = xasprintf("%s/disk.sock", f->dir);
+    CLEANUP_FREE char *control_path = xasprintf("%s/disk.ctl", f->dir);
+
+    CHECK_INT(mknod(socket_path, S_IFSOCK | 0600, 0), 0);
+    CHECK_INT(mknod(control_path, S_IFSOCK | 0600, 0), 0);
 }
 
 /* One command that must succeed. */
