@@ -236,6 +236,7 @@ txn_case_init(struct txn_case *t, const struct problem *p, struct budget *b)
     size_t more = (size_t)p->count + 1;
     t->first_op = txn_pool_alloc(&t->pool, more, sizeof(*t->first_op));
     t->first_write = txn_pool_alloc(&t->pool, more, sizeof(*t->first_write));
+    t->named = txn_pool_alloc(&t->pool, p->count, sizeof(*t->named));
     t->op_keys = txn_pool_alloc(&t->pool, ops, sizeof(*t->op_keys));
     t->writes = txn_pool_alloc(&t->pool, writes, sizeof(*t->writes));
     t->write_slot_count = txn_slots_for(writes);
@@ -245,8 +246,13 @@ txn_case_init(struct txn_case *t, const struct problem *p, struct budget *b)
 }
 
 static void
-txn_witness_clear(struct txn_witness *w)
+txn_case_clear(struct txn_case *t)
 {
+    struct txn_witness *w = &t->witness;
+
+    for (uint32_t i = 0; i < w->txn_count; i++) {
+        t->named[w->txns[i]] = 0;
+    }
     for (uint32_t i = 0; i < w->edge_count; i++) {
         free(w->edges[i].text);
     }
@@ -262,7 +268,7 @@ txn_witness_clear(struct txn_witness *w)
 void
 txn_case_release(struct txn_case *t)
 {
-    txn_witness_clear(&t->witness);
+    txn_case_clear(t);
     buf_release(&t->witness.text);
     txn_pool_release(&t->pool);
 }
@@ -301,7 +307,7 @@ txn_case_found(struct txn_case *t, enum txn_anomaly a)
     if (a >= t->witness.anomaly || !txn_level_excludes(t->level, a)) {
         return false;
     }
-    txn_witness_clear(&t->witness);
+    txn_case_clear(t);
     t->witness.anomaly = a;
     t->witness.order = ORDER_NONE;
     return true;
@@ -312,10 +318,8 @@ txn_case_numbered(struct txn_case *t, uint32_t txn)
 {
     struct txn_witness *w = &t->witness;
 
-    for (uint32_t i = 0; i < w->txn_count; i++) {
-        if (w->txns[i] == txn) {
-            return i;
-        }
+    if (t->named[txn] != 0) {
+        return t->named[txn] - 1;
     }
     if ((w->txn_count & (w->txn_count - 1)) == 0) {
         size_t cap = w->txn_count == 0 ? 1 : 2 * (size_t)w->txn_count;
@@ -323,6 +327,7 @@ txn_case_numbered(struct txn_case *t, uint32_t txn)
         w->txns = xrealloc(w->txns, cap * sizeof(*w->txns));
     }
     w->txns[w->txn_count++] = txn;
+    t->named[txn] = w->txn_count;
     return w->txn_count - 1;
 }
 

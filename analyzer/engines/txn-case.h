@@ -69,7 +69,8 @@ struct txn_case {
     uint32_t *write_slots, write_slot_count;
     uint32_t ambiguous; /* a write whose value is not unique, or TXN_NONE */
     struct txn_graph graph;
-    bool barriers; /* make the graph with real time, whatever the level */
+    uint32_t *named; /* per transaction: its number in the witness, plus one */
+    bool barriers;   /* make the graph with real time, whatever the level */
     struct txn_witness witness;
     /* Why a hop is there: appends a clause, and names the transactions that it
      * needs for evidence (txn_case_name). */

@@ -151,13 +151,18 @@ txn_compare_u64(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Those that take part by their answers: upper half the rank. */
+/*
+ * Those that take part by their answers: upper half the rank.  Ranks are all
+ * different, so that many of them sort themselves.
+ */
 static uint64_t *
 txn_graph_answers(struct txn_graph *g, const bool *takes_part,
                   uint32_t *ret_count)
 {
     const struct calls *c = g->problem->calls;
-    uint64_t *answers = txn_pool_alloc(g->pool, g->txn_count, sizeof(*answers));
+    bool dense = c->rank_count / 8 < g->txn_count;
+    size_t room = dense ? c->rank_count : g->txn_count;
+    uint64_t *answers = txn_pool_alloc(g->pool, room, sizeof(*answers));
     uint32_t count = 0;
 
     if (answers == NULL) {
@@ -167,10 +172,18 @@ txn_graph_answers(struct txn_graph *g, const bool *takes_part,
         uint32_t rank = c->complete[problem_call(g->problem, i)];
 
         if (takes_part[i] && rank != CALL_OPEN) {
-            answers[count++] = (uint64_t)rank << 32 | i;
+            /* Never 0: an answer has an invocation before it. */
+            answers[dense ? rank : count++] = (uint64_t)rank << 32 | i;
         }
     }
-    qsort(answers, count, sizeof(*answers), txn_compare_u64);
+    if (!dense) {
+        qsort(answers, count, sizeof(*answers), txn_compare_u64);
+    }
+    for (uint32_t i = 0; dense && i < c->rank_count; i++) {
+        if (answers[i] != 0) {
+            answers[count++] = answers[i];
+        }
+    }
     *ret_count = count;
     return answers;
 }

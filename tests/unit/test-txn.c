@@ -392,6 +392,83 @@ test_shortest(void)
     CHECK_INT(last.edge_count, 2);
 }
 
+/* A circle of many: each observes the next one's append. */
+static void
+test_long_cycle(void)
+{
+    enum { COUNT = 3000 };
+
+    forget();
+    history = calls_new_raw(model_find("list-append"));
+    for (uint32_t i = 0; i < COUNT; i++) {
+        uint32_t words[] = {TXN_APPEND, i, 1, TXN_READ, (i + 1) % COUNT, 1, 1};
+        uint32_t call = calls_append(history, TXN_DONE, i, i, COUNT + i);
+
+        history->list[call] = calls_list(history, words, ARRAY_LEN(words));
+    }
+    judge(history, &last);
+    CHECK_INT(last.verdict, VERDICT_INVALID);
+    CHECK(strncmp(last.headline, "G1c,", 4) == 0);
+    CHECK(strstr(last.headline, "...") != NULL);
+    CHECK_INT(last.core_count, COUNT);
+    CHECK_INT(last.edge_count, DECISION_EDGES_MAX);
+}
+
+/* Whatever the cap, it is kept, and says unknown or what is true. */
+static void
+limited(const char *model, const char *const *texts, size_t count,
+        enum verdict verdict)
+{
+    size_t unknown = 0, decided = 0;
+
+    forget();
+    history = txn_text_calls(model, texts, count);
+    for (size_t cap = 0; cap < 80000; cap += 127) {
+        struct problem p = {
+            .calls = history, .count = history->count, .key = VALUE_ABSENT};
+        struct budget b = {.clock = clock_monotonic(),
+                           .deadline_ns = INT64_MAX,
+                           .memory_bytes = cap};
+
+        decision_release(&last);
+        engine_decide(history->model->exact[0], &p, &b, &last);
+        CHECK(b.peak_bytes <= cap);
+        if (last.verdict == VERDICT_UNKNOWN) {
+            CHECK(strstr(last.reason, "memory") != NULL);
+            unknown++;
+            continue;
+        }
+        CHECK_INT(last.verdict, verdict);
+        decided++;
+    }
+    CHECK(unknown > 0 && decided > 0);
+}
+
+static void
+test_limits(void)
+{
+    static const char *const lists[] = {"0 0-3 ax1 ay1", "1 1-2 rx[] ry[1]",
+                                        "1 4-5 ax2"};
+    static const char *const valid[] = {"0 0-3 ax1 ay1", "1 1-2 rx[] ry[]"};
+    static const char *const registers[] = {"0 0-3 wx1 wy1", "1 1-2 rx_ ry1"};
+    static const char *const orders[] = {"0 0-3 wx1 wy1", "1 1-2 rx_ ry_"};
+    struct problem p;
+    struct budget b = {.clock = clock_monotonic(),
+                       .deadline_ns = INT64_MIN,
+                       .memory_bytes = MEMORY};
+
+    limited("list-append", lists, ARRAY_LEN(lists), VERDICT_INVALID);
+    limited("list-append", valid, ARRAY_LEN(valid), VERDICT_VALID);
+    limited("rw-register", registers, ARRAY_LEN(registers), VERDICT_INVALID);
+    limited("rw-register", orders, ARRAY_LEN(orders), VERDICT_VALID);
+    p = (struct problem){
+        .calls = history, .count = history->count, .key = VALUE_ABSENT};
+    decision_release(&last);
+    engine_decide(history->model->exact[0], &p, &b, &last);
+    CHECK_INT(last.verdict, VERDICT_UNKNOWN);
+    CHECK(strstr(last.reason, "time") != NULL);
+}
+
 /* ---- registers ---- */
 
 static void
@@ -795,6 +872,8 @@ main(void)
     RUN(test_ambiguous);
     RUN(test_words);
     RUN(test_shortest);
+    RUN(test_long_cycle);
+    RUN(test_limits);
     RUN(test_register_reads);
     RUN(test_register_cycles);
     RUN(test_register_orders);
