@@ -774,6 +774,190 @@ test_random_registers_snapshot(void)
     random_level("rw-register:strong-snapshot-isolation", false);
 }
 
+/* ---- correct histories of some length ---- */
+
+#define STORE_TXNS 60
+#define STORE_CLIENTS 8
+#define STORE_KEYS 3
+#define STORE_VALUES (STORE_TXNS * 3)
+
+struct store_state {
+    uint32_t count[STORE_KEYS], values[STORE_KEYS][STORE_VALUES];
+};
+
+/* A database: snapshots, first committer wins; or, if 'serial', whole
+ * transactions at one moment. */
+struct store {
+    struct rng rng;
+    bool lists, serial;
+    struct store_state now;
+    uint32_t commits, written[STORE_KEYS], next_value;
+    struct store_client {
+        uint32_t call; /* plus one; 0: idle */
+        bool begun, ended, failed;
+        uint32_t begin;
+        struct store_state view;
+        bool wrote[STORE_KEYS];
+    } clients[STORE_CLIENTS];
+    struct calls *calls;
+    uint32_t rank;
+};
+
+static void
+store_begin(struct store *s, struct store_client *c)
+{
+    uint32_t words[3 * (STORE_VALUES + 3)], count = 0;
+    uint32_t ops = 1 + (uint32_t)rng_below(&s->rng, 3);
+
+    c->begun = true;
+    c->begin = s->commits;
+    c->view = s->now;
+    memset(c->wrote, 0, sizeof(c->wrote));
+    for (uint32_t i = 0; i < ops; i++) {
+        uint32_t key = (uint32_t)rng_below(&s->rng, STORE_KEYS);
+        uint32_t *n = &c->view.count[key], *values = c->view.values[key];
+
+        words[count + 1] = key;
+        if (rng_chance(&s->rng, 0.5)) {
+            words[count] = s->lists ? TXN_APPEND : TXN_WRITE;
+            words[count + 2] = ++s->next_value;
+            values[s->lists ? *n : 0] = s->next_value;
+            *n = s->lists ? *n + 1 : 1;
+            c->wrote[key] = true;
+            count += 3;
+            continue;
+        }
+        words[count] = TXN_READ;
+        words[count + 2] = *n == 0 ? VALUE_NIL : *n;
+        memcpy(words + count + 3, values, *n * sizeof(*words));
+        count += 3 + *n;
+    }
+    s->calls->list[c->call - 1] = calls_list(s->calls, words, count);
+}
+
+static void
+store_commit(struct store *s, struct store_client *c)
+{
+    c->ended = true;
+    for (uint32_t k = 0; k < STORE_KEYS; k++)
+        c->failed = c->failed || (c->wrote[k] && s->written[k] > c->begin);
+    if (c->failed)
+        return;
+    s->commits++;
+    for (uint32_t k = 0; k < STORE_KEYS; k++) {
+        if (!c->wrote[k])
+            continue;
+        s->written[k] = s->commits;
+        s->now.count[k] = c->view.count[k];
+        memcpy(s->now.values[k], c->view.values[k], sizeof(s->now.values[k]));
+    }
+}
+
+/* What is open does not tell what it read. */
+static void
+store_open(struct store *s, uint32_t call)
+{
+    uint32_t words[16], count = 0;
+    struct txn_op op;
+
+    for (uint32_t at = 0; txn_next(s->calls, call, &at, &op);) {
+        words[count++] = op.kind;
+        words[count++] = op.key;
+        words[count++] = op.kind == TXN_READ ? VALUE_ABSENT : op.value;
+    }
+    s->calls->list[call] = calls_list(s->calls, words, count);
+}
+
+static void
+store_answer(struct store *s, struct store_client *c)
+{
+    uint32_t call = c->call - 1;
+
+    if (rng_chance(&s->rng, 0.1)) {
+        store_open(s, call);
+    } else {
+        s->calls->complete[call] = s->rank++;
+        if (c->failed) {
+            store_open(s, call);
+            s->calls->function[call] = TXN_FAILED;
+        }
+    }
+    c->call = 0;
+}
+
+static void
+store_step(struct store *s)
+{
+    uint32_t process = (uint32_t)rng_below(&s->rng, STORE_CLIENTS);
+    struct store_client *c = &s->clients[process];
+
+    if (c->call == 0) {
+        if (s->calls->count == STORE_TXNS)
+            return;
+        c->call =
+            1 + calls_append(s->calls, TXN_DONE, process, s->rank++, CALL_OPEN);
+        s->calls->line[c->call - 1] = c->call;
+        c->begun = c->ended = false;
+        c->failed = rng_chance(&s->rng, 0.05);
+    } else if (!c->begun) {
+        store_begin(s, c);
+        if (s->serial)
+            store_commit(s, c);
+    } else if (!c->ended) {
+        store_commit(s, c);
+    } else {
+        store_answer(s, c);
+    }
+}
+
+static struct calls *
+store_calls(uint64_t seed, const char *model)
+{
+    struct store *s = xcalloc(1, sizeof(*s));
+    struct calls *c = calls_new_raw(model_find(model));
+    enum txn_level level = txn_level_of(c->model);
+
+    rng_init(&s->rng, seed);
+    s->lists = model[0] == 'l';
+    s->serial = txn_level_info(level)->serial;
+    s->calls = c;
+    for (uint32_t i = 0; i < 8 * STORE_TXNS; i++)
+        store_step(s);
+    c->rank_count = s->rank;
+    free(s);
+    return c;
+}
+
+static void
+test_random_correct(void)
+{
+    static const char *const models[] = {"list-append",
+                                         "list-append:serializable",
+                                         "list-append:strong-si",
+                                         "list-append:si",
+                                         "list-append:rc",
+                                         "rw-register",
+                                         "rw-register:serializable",
+                                         "rw-register:session-ser",
+                                         "rw-register:strong-si",
+                                         "rw-register:si",
+                                         "rw-register:rc"};
+    unsigned count = random_count() / 40;
+
+    for (size_t i = 0; i < ARRAY_LEN(models); i++) {
+        for (uint64_t seed = 1; seed <= count; seed++) {
+            forget();
+            history = store_calls(seed, models[i]);
+            judge(history, &last);
+            if (last.verdict != VERDICT_VALID) {
+                printf("# seed %llu\n", (unsigned long long)seed);
+                random_print(history);
+            }
+            CHECK_INT(last.verdict, VERDICT_VALID);
+        }
+    }
+}
+
 /* ---- other people's histories ---- */
 
 /* Elle's own, and what its authors say of them. */
@@ -883,6 +1067,7 @@ main(void)
     RUN(test_random_lists_snapshot);
     RUN(test_random_registers);
     RUN(test_random_registers_snapshot);
+    RUN(test_random_correct);
     char root[1024];
     if (corpus_root(root) != NULL)
         RUN(test_corpora);
