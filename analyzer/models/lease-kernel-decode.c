@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "analyzer/models/lease-kernel.h"
+#include "analyzer/models/registry.h"
 #include "harness/base/arena.h"
 #include "harness/base/cleanup.h"
 
@@ -30,13 +31,14 @@ static const struct {
     {"retired", KERNEL_RETIRED},
     {"invalid_state", KERNEL_INVALID_STATE},
     {"noop", KERNEL_NOOP},
+    {"already_exists", KERNEL_EXISTS},
+    {"resource_not_found", KERNEL_NO_RESOURCE},
 };
 
 static const char *const kernel_states[KERNEL_STATES] = {
-    [KERNEL_AVAILABLE] = "available",
-    [KERNEL_RESERVED] = "reserved",
-    [KERNEL_ACTIVE] = "active",
-    [KERNEL_REVOKING] = "revoking",
+    [KERNEL_AVAILABLE] = "available", [KERNEL_RESERVED] = "reserved",
+    [KERNEL_ACTIVE] = "active",       [KERNEL_REVOKING] = "revoking",
+    [KERNEL_ENDED] = "ended",         [KERNEL_MISSING] = "missing",
 };
 
 const char *
@@ -74,10 +76,30 @@ kernel_code_of(const struct tree *answer)
     return KERNEL_OTHER;
 }
 
-static const char *
-kernel_reserve_words(struct calls *c, const struct tree *value, bool told,
-                     uint32_t epoch, struct call *ret)
+static int64_t
+kernel_natural(const struct tree *map, const char *name)
 {
+    int64_t n;
+
+    return model_field_natural(map, name, &n) ? n : -1;
+}
+
+/* What all lists begin with. */
+static void
+kernel_common_words(const struct record *end, struct model_words *w)
+{
+    model_words_add64(w, model_ended(end) == ENDED_OK
+                             ? kernel_natural(end->value, "slot")
+                             : -1);
+    model_words_add64(w, -1);
+}
+
+static const char *
+kernel_reserve_words(struct calls *c, const struct record *invoke,
+                     const struct record *end, struct call *ret)
+{
+    const struct tree *value = invoke->value;
+    bool told = model_ended(end) == ENDED_OK;
     const struct tree *resources = tree_get(value, "resources");
     const struct tree *one = tree_get(value, "resource");
     struct model_words names = {0}, w = {0};
@@ -94,8 +116,12 @@ kernel_reserve_words(struct calls *c, const struct tree *value, bool told,
             &names, value_number(c, one != NULL ? one : &resources->items[i]));
     }
     model_words_unique(&names);
-    model_words_add(&w, told ? epoch : VALUE_ABSENT);
+    kernel_common_words(end, &w);
+    model_words_add(&w,
+                    told ? model_field(c, end->value, "epoch") : VALUE_ABSENT);
     model_words_add(&w, names.count < count ? KERNEL_TWICE : 0);
+    model_words_add64(&w, told ? kernel_natural(end->value, "deadline") : -1);
+    model_words_add64(&w, kernel_natural(value, "ttl"));
     for (uint32_t i = 0; i < names.count; i++) {
         model_words_add(&w, names.words[i]);
     }
@@ -110,9 +136,7 @@ kernel_decode_reserve(struct calls *c, const struct record *invoke,
                       struct error *err)
 {
     bool told = model_ended(end) == ENDED_OK;
-    uint32_t epoch = told ? model_field(c, end->value, "epoch") : VALUE_ABSENT;
-    const char *wrong =
-        kernel_reserve_words(c, invoke->value, told, epoch, ret);
+    const char *wrong = kernel_reserve_words(c, invoke, end, ret);
     int64_t id;
 
     if (wrong != NULL) {
@@ -125,8 +149,10 @@ kernel_decode_reserve(struct calls *c, const struct record *invoke,
     ret->result = kernel_code_of(end->value);
     if (ret->result == KERNEL_OK) {
         ret->b = model_field(c, end->value, "lease");
-    } else if (ret->result != KERNEL_BUSY) {
-        ret->result = KERNEL_OTHER;
+    } else if (ret->result != KERNEL_BUSY &&
+               (ret->result != KERNEL_NO_RESOURCE ||
+                c->model == &model_lease_kernel)) {
+        ret->result = KERNEL_OTHER; /* there, all resources exist */
     }
     if (ret->b != VALUE_ABSENT && !value_to_int(c, ret->b, &id)) {
         return model_bad_value(c, end, "the lease is no integer", err);
@@ -134,10 +160,47 @@ kernel_decode_reserve(struct calls *c, const struct record *invoke,
     return DECODED_CALL;
 }
 
+/* Reads that promise less are not judged. */
+static bool
+kernel_claims(const struct record *invoke)
+{
+    const struct tree *claim = tree_get(invoke->value, "claim");
+
+    return tree_is_nil(claim) || tree_is_word(claim, "linearizable");
+}
+
+static bool
+kernel_not_found(const struct tree *answer)
+{
+    const struct tree *found = tree_get(answer, "found");
+
+    return found != NULL && found->kind == TREE_BOOL && !found->truth;
+}
+
+static uint32_t
+kernel_state_of(const struct tree *state)
+{
+    static const char *const ended[] = {"released", "expired", "revoked"};
+
+    for (uint32_t i = 0; i < KERNEL_ENDED; i++) {
+        if (tree_is_word(state, kernel_states[i])) {
+            return i;
+        }
+    }
+    for (uint32_t i = 0; i < sizeof(ended) / sizeof(ended[0]); i++) {
+        if (tree_is_word(state, ended[i])) {
+            return KERNEL_ENDED;
+        }
+    }
+    return tree_is_word(state, "confirmed") ? (uint32_t)KERNEL_ACTIVE
+                                            : (uint32_t)KERNEL_STATES;
+}
+
 static enum decoded
 kernel_decode_get(struct calls *c, const struct record *invoke,
                   const struct record *end, struct call *ret, struct error *err)
 {
+    struct model_words w = {0};
     const struct tree *state;
     int64_t id;
 
@@ -145,22 +208,21 @@ kernel_decode_get(struct calls *c, const struct record *invoke,
     if (ret->a == VALUE_ABSENT) {
         return model_bad_value(c, invoke, "a get names no resource", err);
     }
-    if (model_ended(end) != ENDED_OK ||
-        (state = tree_get(end->value, "state")) == NULL) {
+    if (model_ended(end) != ENDED_OK || !kernel_claims(invoke)) {
         return DECODED_DROP;
     }
-    for (uint32_t i = 0; i < KERNEL_STATES; i++) {
-        if (tree_is_word(state, kernel_states[i])) {
-            ret->result = i;
-        }
-    }
-    if (tree_is_word(state, "confirmed")) {
-        ret->result = KERNEL_ACTIVE;
-    }
-    if (ret->result == VALUE_ABSENT) {
+    state = tree_get(end->value, "state");
+    if (kernel_not_found(end->value)) {
+        ret->result = KERNEL_MISSING;
+    } else if (state == NULL) {
+        return DECODED_DROP;
+    } else if ((ret->result = kernel_state_of(state)) > KERNEL_ENDED) {
         return model_bad_value(c, end, "an unknown state", err);
     }
-    if (ret->result != KERNEL_AVAILABLE) {
+    kernel_common_words(end, &w);
+    model_words_add(&w, KERNEL_NEVER_SEEN);
+    ret->list = model_words_list(c, &w);
+    if (ret->result != KERNEL_AVAILABLE && ret->result != KERNEL_MISSING) {
         ret->b = model_field(c, end->value, "lease");
         if (ret->b != VALUE_ABSENT && !value_to_int(c, ret->b, &id)) {
             return model_bad_value(c, end, "the lease is no integer", err);
@@ -170,18 +232,59 @@ kernel_decode_get(struct calls *c, const struct record *invoke,
 }
 
 static enum decoded
+kernel_decode_lease(const struct calls *c, const struct record *end,
+                    struct call *ret, struct error *err)
+{
+    const struct tree *retired = tree_get(end->value, "retired");
+    const struct tree *state = tree_get(end->value, "state");
+
+    if (retired != NULL && retired->kind == TREE_BOOL && retired->truth) {
+        ret->result = KERNEL_ENDED;
+    } else if (kernel_not_found(end->value)) {
+        ret->result = KERNEL_MISSING;
+    } else if (state == NULL) {
+        return DECODED_DROP;
+    } else {
+        ret->result = kernel_state_of(state);
+        if (ret->result == KERNEL_STATES) {
+            return model_bad_value(c, end, "an unknown state", err);
+        }
+    }
+    return DECODED_CALL;
+}
+
+/* create_resource, tick. */
+static enum decoded
+kernel_decode_simple(struct calls *c, const struct record *invoke,
+                     const struct record *end, struct call *ret,
+                     struct error *err)
+{
+    bool tick = ret->function == KERNEL_TICK;
+    struct model_words w = {0};
+    int64_t slot;
+
+    if (tick && !model_field_natural(invoke->value, "slot", &slot)) {
+        return model_bad_value(c, invoke, "a tick names no slot", err);
+    }
+    ret->a = model_field(c, invoke->value, tick ? "slot" : "resource");
+    if (ret->a == VALUE_ABSENT) {
+        return model_bad_value(c, invoke, "it names no resource", err);
+    }
+    kernel_common_words(end, &w);
+    ret->list = model_words_list(c, &w);
+    if (model_ended(end) == ENDED_OK) {
+        ret->result = kernel_code_of(end->value);
+    }
+    return model_plain_end(end);
+}
+
+static enum decoded
 kernel_decode_command(struct calls *c, const struct record *invoke,
                       const struct record *end, struct call *ret,
                       struct error *err)
 {
     bool told = model_ended(end) == ENDED_OK;
-    const uint32_t words[] = {
-        [KERNEL_COMMAND_EPOCH] = model_field(c, invoke->value, "epoch"),
-        [KERNEL_COMMAND_TOLD] =
-            told ? model_field(c, end->value, "epoch") : VALUE_ABSENT,
-        [KERNEL_COMMAND_KNOWN] = KERNEL_NEVER_SEEN,
-        [KERNEL_COMMAND_OWNER] = VALUE_ABSENT,
-    };
+    struct model_words w = {0};
     int64_t id;
 
     ret->a = model_field(c, invoke->value, "holder");
@@ -189,7 +292,18 @@ kernel_decode_command(struct calls *c, const struct record *invoke,
     if (ret->b == VALUE_ABSENT || !value_to_int(c, ret->b, &id)) {
         return model_bad_value(c, invoke, "it names no lease by number", err);
     }
-    ret->list = calls_list(c, words, KERNEL_COMMAND_RESOURCES);
+    kernel_common_words(end, &w);
+    model_words_add(&w, model_field(c, invoke->value, "epoch"));
+    model_words_add(&w,
+                    told ? model_field(c, end->value, "epoch") : VALUE_ABSENT);
+    model_words_add(&w, KERNEL_NEVER_SEEN);
+    model_words_add(&w, VALUE_ABSENT);
+    ret->list = model_words_list(c, &w);
+    if (ret->function == KERNEL_GET_LEASE) {
+        return told && kernel_claims(invoke)
+                   ? kernel_decode_lease(c, end, ret, err)
+                   : DECODED_DROP;
+    }
     if (told) {
         ret->result = kernel_code_of(end->value);
     }
@@ -206,6 +320,7 @@ kernel_decode(struct calls *c, const struct record *invoke,
         {"confirm", KERNEL_ACTIVATE},
         {"get_resource", KERNEL_GET},
         {"read", KERNEL_GET},
+        {"tick_expirations", KERNEL_TICK},
         {NULL, 0},
     };
 
@@ -217,6 +332,9 @@ kernel_decode(struct calls *c, const struct record *invoke,
         return kernel_decode_reserve(c, invoke, end, ret, err);
     case KERNEL_GET:
         return kernel_decode_get(c, invoke, end, ret, err);
+    case KERNEL_CREATE:
+    case KERNEL_TICK:
+        return kernel_decode_simple(c, invoke, end, ret, err);
     default:
         return kernel_decode_command(c, invoke, end, ret, err);
     }
@@ -310,7 +428,8 @@ static void
 kernel_prepare_never_seen(struct calls *c, uint32_t call,
                           struct kernel_unnamed *unnamed)
 {
-    if (c->complete[call] != CALL_OPEN && c->result[call] != KERNEL_OK) {
+    if (c->function[call] == KERNEL_GET_LEASE ||
+        (c->complete[call] != CALL_OPEN && c->result[call] != KERNEL_OK)) {
         return;
     }
     if (unnamed->list == 0) {
@@ -318,6 +437,7 @@ kernel_prepare_never_seen(struct calls *c, uint32_t call,
         model_words_unique(&unnamed->granted);
         for (uint32_t i = 0; i < KERNEL_COMMAND_RESOURCES; i++) {
             model_words_add(&w, i == KERNEL_COMMAND_KNOWN ? KERNEL_NEVER_SEEN
+                                : i < KERNEL_COMMON_WORDS ? UINT32_MAX
                                                           : VALUE_ABSENT);
         }
         for (uint32_t i = 0; i < unnamed->granted.count; i++) {
@@ -354,8 +474,9 @@ kernel_prepare_command(struct calls *c, uint32_t call,
             model_words_add(&resources, kernel_word(c, s->call, i));
         }
     }
-    model_words_add(&w, kernel_word(c, call, KERNEL_COMMAND_EPOCH));
-    model_words_add(&w, kernel_word(c, call, KERNEL_COMMAND_TOLD));
+    for (uint32_t i = 0; i < KERNEL_COMMAND_KNOWN; i++) {
+        model_words_add(&w, kernel_word(c, call, i));
+    }
     model_words_add(&w, s->shown ? KERNEL_SHOWN : KERNEL_GRANTED);
     model_words_add(&w, owner);
     for (uint32_t i = 0; i < resources.count; i++) {
@@ -374,7 +495,15 @@ kernel_prepare_get(struct calls *c, uint32_t call,
                      : s->shown ? KERNEL_SHOWN
                                 : KERNEL_GRANTED;
 
-    c->list[call] = calls_list(c, &known, 1);
+    c->lists[c->list[call] + 1 + KERNEL_GET_KNOWN] = known;
+}
+
+static bool
+kernel_names_lease(const struct calls *c, uint32_t call)
+{
+    return c->function[call] != KERNEL_RESERVE &&
+           c->function[call] != KERNEL_CREATE &&
+           c->function[call] != KERNEL_TICK;
 }
 
 void
@@ -400,7 +529,7 @@ kernel_prepare(struct calls *c)
     for (uint32_t i = 0; i < c->count; i++) {
         if (c->function[i] == KERNEL_GET) {
             kernel_prepare_get(c, i, seen, count);
-        } else if (c->function[i] != KERNEL_RESERVE) {
+        } else if (kernel_names_lease(c, i)) {
             kernel_prepare_command(c, i, seen, count, &unnamed);
         }
     }
@@ -412,7 +541,8 @@ uint32_t
 kernel_touches(const struct calls *c, uint32_t call, uint32_t *ret,
                uint32_t cap)
 {
-    if (c->function[call] == KERNEL_GET) {
+    if (c->function[call] == KERNEL_GET || c->function[call] == KERNEL_CREATE ||
+        c->function[call] == KERNEL_TICK) {
         if (cap > 0) {
             ret[0] = c->a[call];
         }
@@ -468,6 +598,15 @@ kernel_describe(const struct calls *c, uint32_t call, struct buf *out)
     uint8_t function = c->function[call];
 
     buf_puts(out, c->model->functions[function]);
+    if (function == KERNEL_CREATE || function == KERNEL_TICK) {
+        buf_puts(out, function == KERNEL_TICK ? " slot " : " ");
+        model_words_value(c, c->a[call], out);
+        buf_printf(out, ": %s",
+                   c->complete[call] == CALL_OPEN
+                       ? "unknown"
+                       : kernel_code_name(c->result[call]));
+        return;
+    }
     if (function == KERNEL_RESERVE) {
         for (uint32_t i = KERNEL_RESERVE_RESOURCES;
              i < call_list_count(c, call); i++) {
@@ -479,9 +618,9 @@ kernel_describe(const struct calls *c, uint32_t call, struct buf *out)
         model_words_value(c, function == KERNEL_GET ? c->a[call] : c->b[call],
                           out);
     }
-    if (function == KERNEL_GET) {
+    if (function == KERNEL_GET || function == KERNEL_GET_LEASE) {
         buf_printf(out, ": %s", kernel_state_name(c->result[call]));
-        if (c->b[call] != VALUE_ABSENT) {
+        if (function == KERNEL_GET && c->b[call] != VALUE_ABSENT) {
             buf_puts(out, ", lease ");
             model_words_value(c, c->b[call], out);
         }

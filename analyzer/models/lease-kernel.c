@@ -9,6 +9,8 @@
  *
  *   any           1: nothing is known any more, everything goes
  *   floor         the greatest lease known to have been granted; two words
+ *   told          the highest slot that an answer told; two words
+ *   created       how many, and the resources, rising (allocator)
  *   records       of the leases that hold something, rising by first resource
  *
  * Ended leases need no record: a lease that holds nothing but is not above the
@@ -19,6 +21,11 @@
  * a get of one of its resources shows, which must be above every lease granted
  * before and below every one granted after; only records that a get may name
  * keep these bounds, so that states that differ in nothing else are equal.
+ *
+ * The allocator's leases have deadlines in slots of a clock that only ticks
+ * move, and expire unseen: one entry of a tick each, at any time after its
+ * deadline's slot was asked for.  So a reserved lease past its deadline may be
+ * there or not, until an answer that only one of both explains.
  */
 #include "config.h"
 
@@ -29,7 +36,7 @@
 #include "analyzer/models/lease-kernel.h"
 #include "analyzer/models/registry.h"
 
-enum { STATE_ANY, STATE_FLOOR, STATE_RECORDS = 3 };
+enum { STATE_ANY, STATE_FLOOR, STATE_TOLD = 3, STATE_CREATED = 5, STATE_WORDS };
 
 enum {
     RECORD_SIZE,
@@ -37,21 +44,55 @@ enum {
     RECORD_HOLDER,
     RECORD_EPOCH,
     RECORD_STATE,
-    RECORD_ABOVE,     /* two words; of records that wait for a name */
-    RECORD_BELOW = 7, /* two words */
-    RECORD_RESOURCES = 9,
+    RECORD_ABOVE,        /* two words; of records that wait for a name */
+    RECORD_BELOW = 7,    /* two words */
+    RECORD_DEADLINE = 9, /* two words; the earliest that it can be */
+    RECORD_RESOURCES = 11,
 };
 
 #define ENDED_EPOCH 2
 
-static void
+void
 kernel_init(const struct calls *c, uint32_t key, struct model_state *out)
 {
     (void)c;
     (void)key;
-    model_state_resize(out, STATE_RECORDS);
-    out->words[STATE_ANY] = 0;
+    model_state_resize(out, STATE_WORDS);
     model_put64(out->words + STATE_FLOOR, INT64_MIN);
+}
+
+/* Where the records begin. */
+static uint32_t
+kernel_first(const struct model_state *s)
+{
+    return STATE_WORDS + s->words[STATE_CREATED];
+}
+
+/* Whether resources exist only when they were created: only if the history
+ * creates any.  The model takes no initial value, so this stands there. */
+static bool
+kernel_creates(const struct calls *c)
+{
+    return c->initial == 1;
+}
+
+static bool
+kernel_created(const struct model_state *s, uint32_t resource, uint32_t *ret_at)
+{
+    uint32_t count = s->words[STATE_CREATED];
+    uint32_t at = model_search(s->words + STATE_WORDS, count, resource);
+
+    *ret_at = STATE_WORDS + at;
+    return at < count && s->words[STATE_WORDS + at] == resource;
+}
+
+/* A lease that is only reserved, and whose time had come by then. */
+static bool
+kernel_expirable(const struct calls *c, uint32_t call, const uint32_t *record)
+{
+    return record[RECORD_STATE] == KERNEL_RESERVED &&
+           model_get64(record + RECORD_DEADLINE) <=
+               kernel_number(c, call, KERNEL_UPPER);
 }
 
 /* What an unnamed record that nobody watches is bounded by. */
@@ -77,7 +118,7 @@ kernel_has(const uint32_t *record, uint32_t resource)
 static uint32_t
 kernel_holding(const struct model_state *s, uint32_t resource)
 {
-    for (uint32_t at = STATE_RECORDS; at < s->count;
+    for (uint32_t at = kernel_first(s); at < s->count;
          at += s->words[at + RECORD_SIZE]) {
         if (kernel_has(s->words + at, resource)) {
             return at;
@@ -89,7 +130,7 @@ kernel_holding(const struct model_state *s, uint32_t resource)
 static uint32_t
 kernel_named(const struct model_state *s, uint32_t lease)
 {
-    for (uint32_t at = STATE_RECORDS; at < s->count;
+    for (uint32_t at = kernel_first(s); at < s->count;
          at += s->words[at + RECORD_SIZE]) {
         if (s->words[at + RECORD_LEASE] == lease) {
             return at;
@@ -112,7 +153,7 @@ kernel_remove(struct model_state *s, uint32_t at)
 static uint32_t *
 kernel_insert(struct model_state *s, uint32_t first, uint32_t size)
 {
-    uint32_t at = STATE_RECORDS, count = s->count;
+    uint32_t at = kernel_first(s), count = s->count;
 
     while (at < count && s->words[at + RECORD_RESOURCES] < first) {
         at += s->words[at + RECORD_SIZE];
@@ -125,10 +166,12 @@ kernel_insert(struct model_state *s, uint32_t first, uint32_t size)
     return s->words + at;
 }
 
+/* Whether it can be granted, when all that may have expired had. */
 static bool
 kernel_free(const struct calls *c, uint32_t call, const struct model_state *s)
 {
     const uint32_t *list = call_list(c, call);
+    uint32_t at, place;
 
     if ((list[KERNEL_RESERVE_FLAGS] & KERNEL_TWICE) != 0 ||
         call_list_count(c, call) == KERNEL_RESERVE_RESOURCES) {
@@ -136,11 +179,46 @@ kernel_free(const struct calls *c, uint32_t call, const struct model_state *s)
     }
     for (uint32_t i = KERNEL_RESERVE_RESOURCES; i < call_list_count(c, call);
          i++) {
-        if (kernel_holding(s, list[i]) != 0) {
+        at = kernel_holding(s, list[i]);
+        if ((at != 0 && !kernel_expirable(c, call, s->words + at)) ||
+            (kernel_creates(c) && !kernel_created(s, list[i], &place))) {
             return false;
         }
     }
     return true;
+}
+
+/* Whether it can be refused, when all that may have expired had not. */
+static bool
+kernel_refusable(const struct calls *c, uint32_t call,
+                 const struct model_state *s)
+{
+    const uint32_t *list = call_list(c, call);
+    bool held = (list[KERNEL_RESERVE_FLAGS] & KERNEL_TWICE) != 0;
+    bool missing = !kernel_creates(c);
+    uint32_t place;
+
+    for (uint32_t i = KERNEL_RESERVE_RESOURCES; i < call_list_count(c, call);
+         i++) {
+        held = held || kernel_holding(s, list[i]) != 0;
+        missing = missing || !kernel_created(s, list[i], &place);
+    }
+    return c->result[call] == KERNEL_BUSY ? held : missing;
+}
+
+/* Those in the way have expired. */
+static void
+kernel_clear(const struct calls *c, uint32_t call, struct model_state *out)
+{
+    uint32_t at;
+
+    for (uint32_t i = KERNEL_RESERVE_RESOURCES; i < call_list_count(c, call);
+         i++) {
+        at = kernel_holding(out, kernel_word(c, call, i));
+        if (at != 0) {
+            kernel_remove(out, at);
+        }
+    }
 }
 
 /* A known lease is granted: above all before, and the unnamed are below. */
@@ -153,7 +231,7 @@ kernel_raise(const struct calls *c, uint32_t lease, struct model_state *s)
         return false;
     }
     model_put64(s->words + STATE_FLOOR, id);
-    for (uint32_t at = STATE_RECORDS; at < s->count;
+    for (uint32_t at = kernel_first(s); at < s->count;
          at += s->words[at + RECORD_SIZE]) {
         uint32_t *record = s->words + at;
         if (kernel_waits(record) &&
@@ -164,6 +242,21 @@ kernel_raise(const struct calls *c, uint32_t lease, struct model_state *s)
     return true;
 }
 
+/* The earliest that the deadline can be. */
+static int64_t
+kernel_deadline(const struct calls *c, uint32_t call,
+                const struct model_state *s)
+{
+    int64_t told = kernel_number(c, call, KERNEL_RESERVE_DEADLINE);
+    int64_t ttl = kernel_number(c, call, KERNEL_RESERVE_TTL);
+    int64_t now = model_get64(s->words + STATE_TOLD), sum;
+
+    if (told >= 0) {
+        return told;
+    }
+    return ttl < 0 || __builtin_add_overflow(now, ttl, &sum) ? INT64_MAX : sum;
+}
+
 static bool
 kernel_grant(const struct calls *c, uint32_t call, struct model_state *out)
 {
@@ -172,6 +265,7 @@ kernel_grant(const struct calls *c, uint32_t call, struct model_state *out)
     uint32_t count = call_list_count(c, call) - KERNEL_RESERVE_RESOURCES;
     bool named = c->complete[call] != CALL_OPEN && lease != VALUE_ABSENT;
 
+    kernel_clear(c, call, out);
     if (named && !kernel_raise(c, lease, out)) {
         return false;
     }
@@ -181,6 +275,7 @@ kernel_grant(const struct calls *c, uint32_t call, struct model_state *out)
     record[RECORD_HOLDER] = c->a[call];
     record[RECORD_EPOCH] = 1;
     record[RECORD_STATE] = KERNEL_RESERVED;
+    model_put64(record + RECORD_DEADLINE, kernel_deadline(c, call, out));
     if (!named && (list[KERNEL_RESERVE_FLAGS] & KERNEL_WATCH) != 0) {
         model_put64(record + RECORD_ABOVE,
                     model_get64(out->words + STATE_FLOOR));
@@ -207,7 +302,8 @@ kernel_reserve(const struct calls *c, uint32_t call,
                kernel_grant(c, call, out);
     }
     case KERNEL_BUSY:
-        return !is_free;
+    case KERNEL_NO_RESOURCE:
+        return kernel_refusable(c, call, in);
     default:
         /* Limits of tables are not known here. */
         return c->result[call] == KERNEL_OTHER;
@@ -244,8 +340,17 @@ kernel_get(const struct calls *c, uint32_t call, const struct model_state *in,
     if (c->complete[call] == CALL_OPEN) {
         return true;
     }
+    if (c->result[call] == KERNEL_MISSING) {
+        uint32_t place;
+        return !kernel_creates(c) || !kernel_created(in, c->a[call], &place);
+    }
     if (at == 0) {
         return c->result[call] == KERNEL_AVAILABLE;
+    }
+    if (c->result[call] == KERNEL_AVAILABLE &&
+        kernel_expirable(c, call, in->words + at)) {
+        kernel_remove(out, at);
+        return true;
     }
     if (c->result[call] != in->words[at + RECORD_STATE]) {
         return false;
@@ -405,41 +510,133 @@ kernel_command(const struct calls *c, uint32_t call,
         return true;
     }
     if (at != 0) {
-        return kernel_command_live(c, call, at, out);
+        bool expirable = kernel_expirable(c, call, out->words + at);
+        if (kernel_command_live(c, call, at, out)) {
+            return true;
+        }
+        if (!expirable || c->result[call] == KERNEL_OK) {
+            return false;
+        }
+        kernel_remove(out, at);
     }
     return known == KERNEL_SHOWN ? kernel_command_shown(c, call, out)
                                  : kernel_command_dead(c, call, in);
 }
 
 static bool
+kernel_create(const struct calls *c, uint32_t call, struct model_state *out)
+{
+    bool open = c->complete[call] == CALL_OPEN;
+    uint32_t at, code = c->result[call], count = out->count;
+
+    if (kernel_created(out, c->a[call], &at)) {
+        return open || code == KERNEL_EXISTS || code == KERNEL_OTHER;
+    }
+    if (open || code == KERNEL_OK) {
+        model_state_resize(out, count + 1);
+        memmove(out->words + at + 1, out->words + at,
+                (count - at) * sizeof(*out->words));
+        out->words[at] = c->a[call];
+        out->words[STATE_CREATED]++;
+        return true;
+    }
+    return code == KERNEL_OTHER;
+}
+
+static bool
+kernel_get_lease(const struct calls *c, uint32_t call,
+                 const struct model_state *in, struct model_state *out)
+{
+    uint32_t at = kernel_named(in, c->b[call]), shown = c->result[call];
+    uint32_t epoch = kernel_word(c, call, KERNEL_COMMAND_TOLD);
+    int64_t id;
+
+    if (c->complete[call] == CALL_OPEN ||
+        kernel_word(c, call, KERNEL_COMMAND_KNOWN) != KERNEL_GRANTED) {
+        return true;
+    }
+    if (at != 0) {
+        const uint32_t *record = in->words + at;
+        if (shown == KERNEL_ENDED && kernel_expirable(c, call, record)) {
+            kernel_remove(out, at);
+            return true;
+        }
+        return shown == record[RECORD_STATE] &&
+               (epoch == VALUE_ABSENT || epoch == record[RECORD_EPOCH]);
+    }
+    bool granted = value_to_int(c, c->b[call], &id) &&
+                   id <= model_get64(in->words + STATE_FLOOR);
+    return shown == (granted ? KERNEL_ENDED : KERNEL_MISSING);
+}
+
+/* Slots never fall from one command to the next. */
+static bool
+kernel_told(const struct calls *c, uint32_t call, struct model_state *out)
+{
+    int64_t slot = kernel_number(c, call, KERNEL_SLOT);
+
+    if (slot < 0) {
+        return true;
+    }
+    if (slot < model_get64(out->words + STATE_TOLD)) {
+        return false;
+    }
+    if (c->result[call] == KERNEL_OK) {
+        model_put64(out->words + STATE_TOLD, slot);
+    }
+    return true;
+}
+
+bool
 kernel_step(const struct calls *c, uint32_t call, const struct model_state *in,
             struct model_state *out)
 {
+    uint8_t function = c->function[call];
+
     model_state_copy(out, in);
-    if (in->words[STATE_ANY] == 1) {
+    if (in->words[STATE_ANY] == 1 || function == KERNEL_TICK) {
         return true;
     }
-    switch (c->function[call]) {
+    if (function != KERNEL_GET && function != KERNEL_GET_LEASE &&
+        !kernel_told(c, call, out)) {
+        return false;
+    }
+    switch (function) {
     case KERNEL_RESERVE:
         return kernel_reserve(c, call, in, out);
     case KERNEL_GET:
         return kernel_get(c, call, in, out);
+    case KERNEL_CREATE:
+        return kernel_create(c, call, out);
+    case KERNEL_GET_LEASE:
+        return kernel_get_lease(c, call, in, out);
     default:
         return kernel_command(c, call, in, out);
     }
 }
 
-static bool
+bool
 kernel_pure(const struct calls *c, uint32_t call)
 {
+    if (c->function[call] == KERNEL_RESERVE) {
+        return c->complete[call] != CALL_OPEN && c->result[call] != KERNEL_OK;
+    }
+    /* An answer may show that a lease has expired. */
+    if (kernel_number(c, call, KERNEL_UPPER) >= 0) {
+        return c->function[call] == KERNEL_TICK;
+    }
     if (c->function[call] == KERNEL_GET) {
         return c->b[call] == VALUE_ABSENT ||
                kernel_word(c, call, KERNEL_GET_KNOWN) != KERNEL_SHOWN;
     }
+    if (c->function[call] == KERNEL_TICK ||
+        c->function[call] == KERNEL_GET_LEASE) {
+        return true;
+    }
     return c->complete[call] != CALL_OPEN && c->result[call] != KERNEL_OK;
 }
 
-static void
+void
 kernel_describe_state(const struct calls *c, const struct model_state *s,
                       struct buf *out)
 {
@@ -447,12 +644,12 @@ kernel_describe_state(const struct calls *c, const struct model_state *s,
         buf_puts(out, "nothing is known");
         return;
     }
-    buf_puts(out, s->count == STATE_RECORDS ? "all is available" : "");
-    for (uint32_t at = STATE_RECORDS; at < s->count;
+    buf_puts(out, s->count == kernel_first(s) ? "all is available" : "");
+    for (uint32_t at = kernel_first(s); at < s->count;
          at += s->words[at + RECORD_SIZE]) {
         const uint32_t *record = s->words + at;
 
-        buf_puts(out, at == STATE_RECORDS ? "" : "; ");
+        buf_puts(out, at == kernel_first(s) ? "" : "; ");
         for (uint32_t i = RECORD_RESOURCES; i < record[RECORD_SIZE]; i++) {
             buf_puts(out, i == RECORD_RESOURCES ? "" : "+");
             model_words_value(c, record[i], out);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libordeal_analyzer_a_SOURCES += \
+	%D%/allocator.c \
 	%D%/bank.c \
 	%D%/cas-register.c \
 	%D%/counter.c \

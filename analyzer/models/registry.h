@@ -30,6 +30,7 @@ extern const struct model_ops model_rw_register;
  */
 extern const struct model_ops model_list_append_levels[LEVEL_COUNT];
 extern const struct model_ops model_rw_register_levels[LEVEL_COUNT];
+extern const struct model_ops model_allocator;
 extern const struct model_ops model_lease_kernel;
 extern const struct model_ops model_quota;
 extern const struct model_ops model_pool;

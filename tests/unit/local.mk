@@ -149,6 +149,11 @@ test_exact_screens_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-exact-queue
 test_exact_queue_SOURCES = %D%/test-exact-queue.c tests/lib/exact-trial.h
 test_exact_queue_LDADD = $(ORDEAL_ANALYZER_LIBS)
+UNIT_TESTS += test-model-allocator
+test_model_allocator_SOURCES = %D%/test-model-allocator.c \
+	tests/lib/random-trial.h tests/lib/table-builder.h \
+	tests/lib/tiny-allocator.h
+test_model_allocator_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-model-quota-pool
 test_model_quota_pool_SOURCES = %D%/test-model-quota-pool.c
 test_model_quota_pool_LDADD = $(ORDEAL_ANALYZER_LIBS)

@@ -375,10 +375,10 @@ trial_corrupt(struct trial *t, struct rng *r)
         o->told_lease = other->open ? 0 : other->told_lease;
         break;
     case 1:
-        o->code = (enum kernel_code)below(r, KERNEL_OTHER);
+        o->code = (enum kernel_code)below(r, KERNEL_NOOP + 1);
         break;
     case 2:
-        o->state = (enum kernel_state)below(r, KERNEL_STATES);
+        o->state = (enum kernel_state)below(r, KERNEL_REVOKING + 1);
         break;
     default:
         o->told_epoch = 1 + below(r, 3);
@@ -411,11 +411,15 @@ number(int n)
 static void
 trial_call(struct calls *c, const struct op *o)
 {
-    uint32_t words[8], count = 0;
+    uint32_t words[20], count = KERNEL_COMMON_WORDS;
     uint32_t i = calls_append(c, (uint8_t)o->function, 0, (uint32_t)o->invoke,
                               o->open ? CALL_OPEN : (uint32_t)o->complete);
 
+    model_put64(words + KERNEL_SLOT, -1);
+    model_put64(words + KERNEL_UPPER, -1);
     if (o->function == KERNEL_GET) {
+        words[count++] = KERNEL_NEVER_SEEN;
+        c->list[i] = calls_list(c, words, count);
         c->a[i] = o->resources;
         c->b[i] = number(o->told_lease);
         c->result[i] = o->state;
@@ -427,6 +431,9 @@ trial_call(struct calls *c, const struct op *o)
         c->b[i] = number(o->told_lease);
         words[count++] = number(o->told_epoch);
         words[count++] = 0;
+        model_put64(words + KERNEL_RESERVE_DEADLINE, -1);
+        model_put64(words + KERNEL_RESERVE_TTL, -1);
+        count = KERNEL_RESERVE_RESOURCES;
         for (uint32_t bit = 1; bit < 8; bit *= 2) {
             if ((o->resources & bit) != 0) {
                 words[count++] = bit;
