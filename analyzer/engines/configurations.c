@@ -86,7 +86,8 @@ struct search {
     struct budget *b;
     struct space space;
     uint32_t event, pass;
-    bool closing, failed; /* within an event; memory ran out */
+    bool closing;         /* within an event */
+    bool failed, expired; /* memory, time ran out */
     uint32_t stride;      /* of sets, in words */
     struct set now, next, work;
     struct live_calls live;
@@ -460,6 +461,11 @@ outlook_moves(struct search *s, uint32_t state)
         }
     }
     for (uint32_t i = 0; i < s->live.opens.count; i++) {
+        /* There may be thousands. */
+        if (budget_expired(s->b)) {
+            s->expired = true;
+            return false;
+        }
         if (!outlook_move(s, state, s->live.opens.items[i], true)) {
             return false;
         }
@@ -774,7 +780,7 @@ configurations_run(void *search, uint64_t steps)
         if (s->failed) {
             return SEARCH_MEMORY;
         }
-        if (budget_expired(s->b)) {
+        if (s->expired || budget_expired(s->b)) {
             return SEARCH_EXPIRED;
         }
         if (s->closing) {

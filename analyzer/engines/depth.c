@@ -62,7 +62,8 @@ struct search {
     struct live_calls live;
     uint32_t event, state, furthest;
     uint64_t *bits;
-    bool failed, backwards;
+    bool failed, expired; /* memory, time ran out */
+    bool backwards;
     uint32_t rank; /* where to go on choosing */
     uint64_t *frames;
     uint32_t frame_count, frame_cap, frame_words;
@@ -329,7 +330,8 @@ choose(struct search *s, uint32_t *ret_bit, uint32_t *ret_next)
         /* What is answered first stands first. */
         uint32_t end =
             phase == PHASE_TARGET && list->count > 1 ? 1 : list->count;
-        for (; i < end && !s->failed; i++) {
+        for (; i < end && !s->failed && !s->expired; i++) {
+            s->expired = budget_expired(s->b); /* there may be thousands */
             if (eligible(s, (enum phase)phase, list->items[i], ret_next)) {
                 *ret_bit = list->items[i];
                 s->rank = phase << PHASE_SHIFT | i;
@@ -408,8 +410,8 @@ depth_run(void *search, uint64_t steps)
             return SEARCH_EXPIRED;
         }
         enum search_status status = move(s);
-        if (s->failed) {
-            return SEARCH_MEMORY;
+        if (s->failed || s->expired) {
+            return s->failed ? SEARCH_MEMORY : SEARCH_EXPIRED;
         }
         if (status != SEARCH_RUNNING) {
             return status;

@@ -102,9 +102,7 @@ portfolio_unknown(struct portfolio *p, struct decision *ret)
     }
     *ret = best;
     if (ret->reason[0] == '\0') {
-        snprintf(ret->reason, sizeof(ret->reason),
-                 "%u calls do not fit the memory cap of %zu bytes",
-                 p->w.p->count, p->b->memory_bytes);
+        search_no_room(p->w.p, p->b, ret);
     }
 }
 
@@ -167,9 +165,7 @@ portfolio_decide(const struct problem *problem, struct budget *b,
                     {.ops = &search_configurations, .status = SEARCH_MEMORY}}};
 
     if (!window_make(&p.w, problem, b)) {
-        snprintf(ret->reason, sizeof(ret->reason),
-                 "%u calls do not fit the memory cap of %zu bytes",
-                 problem->count, b->memory_bytes);
+        search_no_room(problem, b, ret);
         return;
     }
     portfolio_run(&p, ret);

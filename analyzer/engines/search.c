@@ -101,7 +101,7 @@ placing_walk(struct placing *p, struct budget *b)
     }
     c->model->init(c, p->w->p->key, &p->state);
     for (uint32_t i = 0; i <= p->effect_count; i++) {
-        if (!placing_gather(p, i, b)) {
+        if (budget_expired(b) || !placing_gather(p, i, b)) {
             return false;
         }
         placing_flush(p);
@@ -147,6 +147,30 @@ search_place_pure(const struct window *w, struct budget *b,
         return NULL;
     }
     return p.order;
+}
+
+static bool
+search_stopped(const struct budget *b)
+{
+    return b->cancel != NULL && atomic_load(b->cancel);
+}
+
+void
+search_no_room(const struct problem *p, const struct budget *b,
+               struct decision *ret)
+{
+    if (search_stopped(b)) {
+        snprintf(ret->reason, sizeof(ret->reason),
+                 "it was stopped before the %u calls were looked at", p->count);
+    } else if (clock_now_ns(b->clock) >= b->deadline_ns) {
+        snprintf(ret->reason, sizeof(ret->reason),
+                 "the time is over before the %u calls were looked at",
+                 p->count);
+    } else {
+        snprintf(ret->reason, sizeof(ret->reason),
+                 "%u calls do not fit the memory cap of %zu bytes", p->count,
+                 b->memory_bytes);
+    }
 }
 
 void
@@ -199,8 +223,8 @@ search_finish(const struct search_ops *ops, void *search,
             ret->verdict = VERDICT_VALID;
         } else {
             snprintf(ret->reason, sizeof(ret->reason),
-                     "an order exists, but there is no memory to write it down "
-                     "within %zu bytes",
+                     "an order exists, but there is no time or memory to write "
+                     "it down within %zu bytes",
                      b->memory_bytes);
         }
         break;
@@ -215,9 +239,11 @@ search_finish(const struct search_ops *ops, void *search,
         break;
     default:
         snprintf(ret->reason, sizeof(ret->reason),
-                 "%s: the time is over after %" PRIu64
+                 "%s: %s after %" PRIu64
                  " steps; %u calls of unknown outcome are undecided",
-                 ops->name, ret->steps, ret->open_count);
+                 ops->name,
+                 search_stopped(b) ? "it was stopped" : "the time is over",
+                 ret->steps, ret->open_count);
         break;
     }
 }
@@ -233,9 +259,7 @@ search_decide(const struct search_ops *ops, const struct problem *p,
         search = ops->make(&w, b);
     }
     if (search == NULL) {
-        snprintf(ret->reason, sizeof(ret->reason),
-                 "%s: %u calls do not fit the memory cap of %zu bytes",
-                 ops->name, p->count, b->memory_bytes);
+        search_no_room(p, b, ret);
     } else {
         search_finish(ops, search, ops->run(search, UINT64_MAX), b, ret);
         ops->release(search);

@@ -53,6 +53,10 @@ uint32_t *search_place_pure(const struct window *w, struct budget *b,
                             const uint32_t *effects, uint32_t effect_count,
                             const uint64_t *placed, uint32_t *ret_count);
 
+/* UNKNOWN: nothing could be begun, for want of memory or time. */
+void search_no_room(const struct problem *p, const struct budget *b,
+                    struct decision *ret);
+
 /* INVALID: every call invoked up to 'event' suffices. */
 void search_core(const struct window *w, uint32_t event, struct decision *ret);
 

@@ -184,7 +184,7 @@ window_make(struct window *w, const struct problem *p, struct budget *b)
     w->slots = xrealloc(NULL, (size_t)p->count * sizeof(uint32_t) + 1);
     for (uint32_t i = 0; ok && i < p->count; i++) {
         maker_complete_before(&m, p->calls->invoke[problem_call(p, i)]);
-        ok = maker_invoke(&m, i);
+        ok = maker_invoke(&m, i) && !budget_expired(b);
     }
     if (ok) {
         maker_complete_before(&m, UINT64_MAX);

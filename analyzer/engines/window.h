@@ -40,7 +40,7 @@ struct window {
     uint32_t open_count;
 };
 
-/* False: the budget does not allow it (nothing is kept). */
+/* False: the budget does not allow it, in memory or time (nothing is kept). */
 bool window_make(struct window *w, const struct problem *p, struct budget *b);
 void window_release(struct window *w, struct budget *b);
 

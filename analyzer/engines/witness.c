@@ -163,6 +163,9 @@ witness_help(struct witness *t, uint32_t call)
 
     for (uint32_t i = witness_before(t, call);
          !found && i-- > 0 && tries < OPEN_TRIES_MAX;) {
+        if (budget_expired(t->b)) {
+            break;
+        }
         if (bit_get(t->used, i)) {
             continue;
         }
@@ -278,17 +281,13 @@ witness_decide(const struct problem *p, struct budget *b, struct decision *ret)
                    64;
 
     if (!budget_take(b, bytes)) {
-        snprintf(ret->reason, sizeof(ret->reason),
-                 "%u calls do not fit the memory cap of %zu bytes", p->count,
-                 b->memory_bytes);
+        search_no_room(p, b, ret);
         return;
     }
     if (window_make(&t.w, p, b)) {
         witness_both(&t, ret);
     } else {
-        snprintf(ret->reason, sizeof(ret->reason),
-                 "%u calls do not fit the memory cap of %zu bytes", p->count,
-                 b->memory_bytes);
+        search_no_room(p, b, ret);
     }
     model_state_release(&t.state);
     model_state_release(&t.next);
