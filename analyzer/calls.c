@@ -720,6 +720,7 @@ attempt_end(struct calls *c, struct slot *s, const struct record *end,
         o.decoded = c->model->decode(c, invoke, end, &o.call, err);
     if (o.decoded == DECODED_ERROR)
         return -1;
+    assert(end != NULL || o.decoded != DECODED_CALL); /* no answer came */
     assert(o.decoded == DECODED_DROP || o.call.function < FUNCTION_NONE);
     return row_settle(c, s->row, invoke, failed, &o, err);
 }
