@@ -71,10 +71,12 @@ run_start_nemesis(struct run *r, struct error *err)
     struct nemesis *nemesis;
     CLEANUP_FREE char *path = bundle_path(r->bundle, BUNDLE_FAULTS, err);
 
-    r->world = (struct fault_world){.cluster = &r->site.cluster,
-                                    .system = r->system,
-                                    .remotes = r->nemesis_remotes,
-                                    .clock = r->clock};
+    r->world =
+        (struct fault_world){.cluster = &r->site.cluster,
+                             .system = r->system,
+                             .remotes = r->nemesis_remotes,
+                             .clock = r->clock,
+                             .fabric = provider_fabric(&r->site.provider)};
     if (path == NULL || nemesis_check(&r->world, &r->plan, err) < 0)
         return -1;
     r->faults_file = fopen(path, "ae");

@@ -33,12 +33,16 @@ enum fault_phase { FAULT_EFFECT, FAULT_HEALED };
 /* Nodes as a bit set: bit i is node index i. */
 typedef uint32_t node_set;
 
+struct fabric_switch; /* nemesis/fabric/switch.h */
+
 /* What a fault may use.  remotes[i] is the nemesis's own way to node i. */
 struct fault_world {
     const struct cluster *cluster;
     const struct system_ops *system;
     struct remote *remotes;
     struct clock *clock;
+    /* Port i is node i.  NULL: the cluster network is not a switch of ours. */
+    struct fabric_switch *fabric;
 };
 
 /* Where in the drawing above a fault is; moved on by the wrappers. */

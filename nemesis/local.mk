@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libordeal-nemesis.a
 libordeal_nemesis_a_SOURCES = \
 	%D%/daemon.c %D%/daemon.h \
+	%D%/fabric/net-faults.c \
 	%D%/fanout.c %D%/fanout.h \
 	%D%/fault.c %D%/fault.h \
 	%D%/guest.c %D%/guest.h \
@@ -19,6 +20,6 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/stop.c \
 	%D%/target.c %D%/target.h
 libordeal_nemesis_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
-ORDEAL_NEMESIS_LIBS = libordeal-nemesis.a
+ORDEAL_NEMESIS_LIBS = libordeal-nemesis.a libordeal-fabric.a
 EXTRA_DIST += docs/FAULTS.md
 include nemesis/platter/local.mk

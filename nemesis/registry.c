@@ -8,8 +8,17 @@
 #include "nemesis/registry.h"
 
 static const struct fault_ops *const registry_faults[] = {
-    &fault_null_ops,  &fault_kill_ops,      &fault_stop_ops,
-    &fault_pause_ops, &fault_partition_ops, NULL,
+    &fault_null_ops,
+    &fault_kill_ops,
+    &fault_stop_ops,
+    &fault_pause_ops,
+    &fault_partition_ops,
+    &fault_net_drop_ops,
+    &fault_net_delay_ops,
+    &fault_net_loss_ops,
+    &fault_net_duplicate_ops,
+    &fault_net_corrupt_ops,
+    NULL,
 };
 
 const struct fault_ops *

@@ -10,5 +10,10 @@ extern const struct fault_ops fault_kill_ops;
 extern const struct fault_ops fault_stop_ops;
 extern const struct fault_ops fault_pause_ops;
 extern const struct fault_ops fault_partition_ops;
+extern const struct fault_ops fault_net_drop_ops;
+extern const struct fault_ops fault_net_delay_ops;
+extern const struct fault_ops fault_net_loss_ops;
+extern const struct fault_ops fault_net_duplicate_ops;
+extern const struct fault_ops fault_net_corrupt_ops;
 
 #endif

@@ -557,6 +557,12 @@ libvirt_recover(const char *runtime_dir, struct error *err)
     return file.root[0] == '\0' ? 0 : libvirt_recover_dir(file.root, err);
 }
 
+static struct fabric_switch *
+libvirt_fabric(struct provider *p)
+{
+    return ((struct libvirt *)p->state)->fabric;
+}
+
 const struct provider_ops provider_libvirt_ops = {
     .name = "libvirt",
     .description = "virtual machines by QEMU through libvirt on this host",
@@ -567,5 +573,6 @@ const struct provider_ops provider_libvirt_ops = {
     .power_on = libvirt_power_on,
     .destroy = libvirt_destroy,
     .close = libvirt_close,
+    .fabric = libvirt_fabric,
     .recover = libvirt_recover,
 };

@@ -67,6 +67,12 @@ provider_power_on(struct provider *p, unsigned node, struct error *err)
     return 0;
 }
 
+struct fabric_switch *
+provider_fabric(struct provider *p)
+{
+    return p->ops->fabric == NULL ? NULL : p->ops->fabric(p);
+}
+
 int
 provider_destroy(struct provider *p, struct error *err)
 {

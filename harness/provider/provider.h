@@ -68,6 +68,8 @@ struct cluster_spec {
     bool (*given_up)(void);
 };
 
+struct fabric_switch; /* nemesis/fabric/switch.h */
+
 enum accelerator { ACCELERATOR_TCG, ACCELERATOR_KVM };
 
 struct provider;
@@ -85,6 +87,8 @@ struct provider_ops {
     /* Ends and removes everything; idempotent; also after half a create. */
     int (*destroy)(struct provider *p, struct error *err);
     void (*close)(struct provider *p);
+    /* NULL: its cluster network is no switch of ours. */
+    struct fabric_switch *(*fabric)(struct provider *p);
     /* Ends what a dead driver left below runtime_dir.  Needs no open. */
     int (*recover)(const char *runtime_dir, struct error *err);
 };
@@ -104,6 +108,9 @@ int provider_create(struct provider *p, const struct cluster_spec *spec,
                     struct cluster *ret, struct error *err);
 int provider_power_off(struct provider *p, unsigned node, struct error *err);
 int provider_power_on(struct provider *p, unsigned node, struct error *err);
+/* Of a cluster that was created, until destroy: port i is node i.  May be
+ * NULL. */
+struct fabric_switch *provider_fabric(struct provider *p);
 int provider_destroy(struct provider *p, struct error *err);
 void provider_close(struct provider *p);
 

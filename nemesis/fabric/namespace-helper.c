@@ -19,6 +19,7 @@
 #include <linux/sockios.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,7 @@
 #define HELPER_CLIENT "cl0" /* the kernel's end of the cable */
 #define HELPER_SWITCH "sw0" /* the switch's end */
 #define HELPER_SOCKET_BYTES (4 << 20)
+#define HELPER_CARRIER_WAIT_MS 5000 /* less than the driver waits for us */
 
 static void
 helper_reply(int code, const char *step, int fd)
@@ -133,6 +135,32 @@ helper_no_offloads(const char *name)
     close(fd);
 }
 
+/*
+ * The kernel notices a carrier by and by, and until then drops what is sent
+ * without a word: the first frame of a client would be lost.
+ */
+static void
+helper_wait_running(const char *name)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        helper_fail(errno, "a socket");
+    for (int i = 0; i < HELPER_CARRIER_WAIT_MS; i++) {
+        struct ifreq r = {.ifr_flags = 0};
+
+        snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+        if (ioctl(fd, SIOCGIFFLAGS, &r) < 0)
+            helper_fail(errno, "the cable's state (SIOCGIFFLAGS)");
+        if ((r.ifr_flags & IFF_RUNNING) != 0) {
+            close(fd);
+            return;
+        }
+        poll(NULL, 0, 1);
+    }
+    helper_fail(ETIMEDOUT, "the cable's carrier");
+}
+
 static void
 helper_make_cable(const struct namespace_wire_setup *s)
 {
@@ -151,6 +179,8 @@ helper_make_cable(const struct namespace_wire_setup *s)
     /* Without ARP there the kernel does not answer for itself. */
     helper_need(netlink_set_flags(other, IFF_UP | IFF_NOARP), "sw0 up");
     helper_need(netlink_set_flags(client, IFF_UP), "cl0 up");
+    helper_wait_running(HELPER_CLIENT);
+    helper_wait_running(HELPER_SWITCH);
     for (unsigned i = 0; i < s->address_count; i++)
         helper_need(netlink_address(client, s->addresses[i], s->prefix_bits),
                     "an address");

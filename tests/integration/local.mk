@@ -41,3 +41,10 @@ test_platter_SOURCES = %D%/test-platter.c tests/lib/platter-fixture.h
 test_platter_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NBD_CFLAGS)
 test_platter_LDADD = $(ORDEAL_PLATTER_LIBS) $(NBD_LIBS)
 EXTRA_test_platter_DEPENDENCIES = ordeal-platter.so
+
+check_PROGRAMS += test-fault-fabric
+TESTS += test-fault-fabric
+test_fault_fabric_SOURCES = %D%/test-fault-fabric.c
+test_fault_fabric_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+test_fault_fabric_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
+EXTRA_test_fault_fabric_DEPENDENCIES = ordeal-ns-port
