@@ -216,6 +216,76 @@ exact_sort(uint64_t *keys, size_t count, struct budget *b, struct decision *d)
     return true;
 }
 
+/* ---- a calendar ---- */
+
+void
+calendar_init(struct calendar *k)
+{
+    memset(k, 0, sizeof(*k));
+    memset(k->ring, 0xff, sizeof(k->ring));
+    k->free = EXACT_NONE;
+}
+
+void
+calendar_release(struct calendar *k)
+{
+    free(k->nodes);
+    free(k->heap);
+    k->nodes = NULL;
+    k->heap = NULL;
+}
+
+void
+calendar_grow(struct calendar *k)
+{
+    uint32_t old = k->node_cap;
+
+    k->node_cap = old == 0 ? 64 : old * 2;
+    k->nodes = xrealloc(k->nodes, (size_t)k->node_cap * sizeof(*k->nodes));
+    for (uint32_t i = k->node_cap; i > old; i--) {
+        k->nodes[i - 1].next = k->free;
+        k->free = i - 1;
+    }
+}
+
+void
+calendar_add_far(struct calendar *k, uint32_t rank, uint32_t item)
+{
+    uint64_t number = (uint64_t)rank << 32 | item;
+    uint32_t at = k->heap_count++;
+
+    if (at == k->heap_cap) {
+        k->heap_cap = k->heap_cap == 0 ? 64 : k->heap_cap * 2;
+        k->heap = xrealloc(k->heap, (size_t)k->heap_cap * sizeof(*k->heap));
+    }
+    while (at > 0 && k->heap[(at - 1) / 2] > number) {
+        k->heap[at] = k->heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    k->heap[at] = number;
+}
+
+void
+calendar_come_near(struct calendar *k)
+{
+    while (k->heap_count > 0 &&
+           (uint32_t)(k->heap[0] >> 32) - k->at < CALENDAR_RING) {
+        uint64_t first = k->heap[0], last = k->heap[--k->heap_count];
+        uint32_t at = 0, child;
+        while ((child = 2 * at + 1) < k->heap_count) {
+            child += child + 1 < k->heap_count &&
+                     k->heap[child + 1] < k->heap[child];
+            if (k->heap[child] >= last) {
+                break;
+            }
+            k->heap[at] = k->heap[child];
+            at = child;
+        }
+        k->heap[at] = last;
+        calendar_add_near(k, (uint32_t)(first >> 32), (uint32_t)first);
+    }
+}
+
 /* ---- finding items by value ---- */
 
 bool

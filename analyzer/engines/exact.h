@@ -59,6 +59,103 @@ void exact_list_release(struct exact_list *l);
 bool exact_sort(uint64_t *keys, size_t count, struct budget *b,
                 struct decision *d);
 
+/* ---- a calendar ---- */
+
+/*
+ * Items come in with a rank, never below what was taken out already, and go
+ * out by rank: a ring of the next ranks, and a heap of what is further away.
+ * Linear, for a call's place is seldom far from its invocation.
+ */
+#define CALENDAR_RING 1024u
+
+struct calendar_node {
+    uint32_t item, next;
+};
+
+struct calendar {
+    uint32_t ring[CALENDAR_RING];       /* nodes, or EXACT_NONE */
+    uint64_t taken[CALENDAR_RING / 64]; /* a bit where there is one */
+    struct calendar_node *nodes;
+    uint32_t node_count, node_cap, free; /* 'free': a list of nodes */
+    uint32_t at;                         /* ranks below are over */
+    uint32_t ring_count;
+    uint64_t *heap; /* rank and item */
+    uint32_t heap_count, heap_cap;
+};
+
+void calendar_init(struct calendar *k);
+void calendar_release(struct calendar *k);
+void calendar_grow(struct calendar *k);
+void calendar_add_far(struct calendar *k, uint32_t rank, uint32_t item);
+void calendar_come_near(struct calendar *k);
+
+static inline void
+calendar_add_near(struct calendar *k, uint32_t rank, uint32_t item)
+{
+    if (k->free == EXACT_NONE) {
+        calendar_grow(k);
+    }
+    uint32_t node = k->free, *head = &k->ring[rank % CALENDAR_RING];
+    k->free = k->nodes[node].next;
+    k->nodes[node] = (struct calendar_node){item, *head};
+    *head = node;
+    k->taken[rank % CALENDAR_RING / 64] |= UINT64_C(1) << rank % 64;
+    k->ring_count++;
+}
+
+static inline void
+calendar_add(struct calendar *k, uint32_t rank, uint32_t item)
+{
+    if (rank - k->at < CALENDAR_RING) {
+        calendar_add_near(k, rank, item);
+    } else {
+        calendar_add_far(k, rank, item);
+    }
+}
+
+/* The first of the items with the least rank below 'until' (a node; the others
+ * follow), or EXACT_NONE: there is none.  Give all of them back one by one. */
+static inline uint32_t
+calendar_take(struct calendar *k, uint32_t until)
+{
+    while (k->at < until) {
+        if (k->heap_count > 0) {
+            calendar_come_near(k);
+        }
+        if (k->ring_count == 0) {
+            uint32_t far =
+                k->heap_count > 0 ? (uint32_t)(k->heap[0] >> 32) : UINT32_MAX;
+            k->at = far < until ? far : until;
+            continue;
+        }
+        uint64_t *taken = &k->taken[k->at % CALENDAR_RING / 64];
+        uint64_t ahead = *taken >> k->at % 64;
+        k->at = ahead == 0 ? (k->at | 63) + 1
+                           : k->at + (uint32_t)__builtin_ctzll(ahead);
+        if (ahead != 0 && k->at < until) {
+            uint32_t *head = &k->ring[k->at % CALENDAR_RING], node = *head;
+            *taken &= ~(UINT64_C(1) << k->at % 64);
+            *head = EXACT_NONE;
+            k->at++;
+            return node;
+        }
+        k->at = k->at < until ? k->at : until;
+    }
+    return EXACT_NONE;
+}
+
+/* Frees a node; returns the next one with the same rank. */
+static inline uint32_t
+calendar_give(struct calendar *k, uint32_t node)
+{
+    uint32_t next = k->nodes[node].next;
+
+    k->nodes[node].next = k->free;
+    k->free = node;
+    k->ring_count--;
+    return next;
+}
+
 /* ---- finding items by value ---- */
 
 /*

@@ -51,7 +51,8 @@ struct register_work {
     struct decision *d;
     struct register_zone *zones;
     struct register_key *keys;
-    uint64_t *entries; /* rank and zone or call, to be sorted */
+    struct calendar calendar;
+    uint32_t *order;
     uint32_t zone_count, zone_cap, key_count;
     uint32_t initial;
     bool one_key;
@@ -89,7 +90,8 @@ register_release(struct register_work *w)
     exact_list_release(&w->later);
     free(w->zones);
     free(w->keys);
-    free(w->entries);
+    free(w->order);
+    calendar_release(&w->calendar);
     budget_give(w->b, w->bytes);
 }
 
@@ -121,8 +123,10 @@ register_find(const struct register_work *w, uint32_t key, uint32_t value)
     const uint32_t *slot =
         exact_index_slot(&w->by_value, number, register_same_value, w);
 
-    if (slot == NULL || *slot == EXACT_NONE ||
-        w->c->key[w->zones[*slot].write] != key) {
+    if (slot == NULL || *slot == EXACT_NONE) {
+        return EXACT_NONE;
+    }
+    if (!w->one_key && w->c->key[w->zones[*slot].write] != key) {
         return EXACT_NONE;
     }
     return *slot;
@@ -474,47 +478,60 @@ register_conflict(struct register_work *w, uint32_t key, uint32_t value_a,
     exact_edge(w->d, b.write, b.first, EDGE_OBSERVED);
 }
 
+/* One zone, in the order of where they begin. */
+static bool
+register_sweep_zone(struct register_work *w, uint32_t zone, uint32_t place)
+{
+    struct register_zone *z = &w->zones[zone];
+    struct register_key *k = register_key(w, w->c->key[z->write]);
+    bool forward = z->first < z->last;
+
+    if (z->first < k->end && (forward || k->zone == EXACT_NONE ||
+                              w->zones[k->zone].first < z->last)) {
+        register_conflict(w, k->key,
+                          k->zone == EXACT_NONE
+                              ? w->initial
+                              : w->c->a[w->zones[k->zone].write],
+                          w->c->a[z->write]);
+        return false;
+    }
+    if (forward) {
+        k->end = z->last;
+        k->zone = zone;
+    } else {
+        z->first = z->last > k->end ? z->last : k->end;
+    }
+    z->last = place;
+    return true;
+}
+
 static bool
 register_sweep(struct register_work *w)
 {
-    uint32_t count = 0;
+    struct calendar *k = &w->calendar;
+    uint32_t place = 0, node;
 
-    for (uint32_t i = 0; i < w->zone_count; i++) {
+    calendar_init(k);
+    for (uint32_t i = 0; i <= w->zone_count; i++) {
         const struct register_zone *z = &w->zones[i];
-        if (z->first == CALL_OPEN) {
-            continue; /* open and unread */
-        }
-        uint32_t at = z->first < z->last ? z->first : z->last;
-        w->entries[count++] = (uint64_t)at << 32 | i;
-    }
-    if (!exact_sort(w->entries, count, w->b, w->d)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t zone = (uint32_t)w->entries[i];
-        struct register_zone *z = &w->zones[zone];
-        struct register_key *k = register_key(w, w->c->key[z->write]);
-        bool forward = z->first < z->last;
+        bool end = i == w->zone_count;
         if (i % EXACT_POLL_CALLS == 0 && exact_expired(w->b, w->d)) {
             return false;
         }
-        if (z->first < k->end && (forward || k->zone == EXACT_NONE ||
-                                  w->zones[k->zone].first < z->last)) {
-            register_conflict(w, k->key,
-                              k->zone == EXACT_NONE
-                                  ? w->initial
-                                  : w->c->a[w->zones[k->zone].write],
-                              w->c->a[z->write]);
-            return false;
+        /* No zone begins before its write does. */
+        uint32_t until = end ? UINT32_MAX : w->c->invoke[z->write];
+        while ((node = calendar_take(k, until)) != EXACT_NONE) {
+            for (; node != EXACT_NONE; node = calendar_give(k, node)) {
+                if (!register_sweep_zone(w, k->nodes[node].item, ++place)) {
+                    return false;
+                }
+            }
         }
-        if (forward) {
-            k->end = z->last;
-            k->zone = zone;
-        } else {
-            z->first = z->last > k->end ? z->last : k->end;
+        if (!end && z->first != CALL_OPEN) { /* else it is open and unread */
+            calendar_add(k, z->first < z->last ? z->first : z->last, i);
         }
-        z->last = i + 1;
     }
+    calendar_release(k);
     return true;
 }
 
@@ -545,71 +562,79 @@ register_stands_before(const struct register_work *w, uint32_t a, uint32_t b)
 static int
 register_compare(const void *a, const void *b, void *arg)
 {
-    uint64_t x, y;
+    uint32_t x, y;
 
     memcpy(&x, a, sizeof(x));
     memcpy(&y, b, sizeof(y));
-    return register_stands_before(arg, (uint32_t)x, (uint32_t)y)   ? -1
-           : register_stands_before(arg, (uint32_t)y, (uint32_t)x) ? 1
-                                                                   : 0;
+    return register_stands_before(arg, x, y)   ? -1
+           : register_stands_before(arg, y, x) ? 1
+                                               : 0;
 }
 
-/* Calls that stand at one rank are of one key. */
+/* Calls that stand at one rank; they are of one key. */
 static void
-register_break_ties(struct register_work *w, uint32_t count)
+register_emit(struct register_work *w, uint32_t node, uint32_t *count)
 {
-    uint32_t end;
+    struct calendar *k = &w->calendar;
+    uint32_t first = *count;
 
-    for (uint32_t i = 0; i < count; i = end) {
-        uint64_t at = w->entries[i] >> 32;
-        for (end = i + 1; end < count && w->entries[end] >> 32 == at;) {
-            end++;
-        }
-        if (end - i > 1) {
-            qsort_r(&w->entries[i], end - i, sizeof(*w->entries),
-                    register_compare, w);
-        }
+    for (; node != EXACT_NONE; node = calendar_give(k, node)) {
+        w->order[(*count)++] = k->nodes[node].item;
     }
+    if (*count - first > 1) {
+        qsort_r(w->order + first, *count - first, sizeof(*w->order),
+                register_compare, w);
+    }
+}
+
+/* Where a call stands: not before its invocation, nor before its zone. */
+static inline bool
+register_stand(const struct register_work *w, uint32_t call, uint32_t *ret)
+{
+    const struct calls *c = w->c;
+    uint8_t function = c->function[call];
+
+    *ret = c->invoke[call];
+    if (function > REGISTER_WRITE) {
+        return c->complete[call] != CALL_OPEN;
+    }
+    if (c->complete[call] == CALL_OPEN && function == REGISTER_READ) {
+        return false;
+    }
+    uint32_t zone = register_find(w, c->key[call], register_value(w, call));
+    if (zone == EXACT_NONE) {
+        return true; /* it saw the initial value */
+    }
+    uint32_t first = w->zones[zone].first;
+    *ret = first > *ret ? first : *ret;
+    return first != CALL_OPEN;
 }
 
 static bool
 register_order(struct register_work *w)
 {
-    const struct calls *c = w->c;
-    uint32_t count = 0;
+    struct calendar *k = &w->calendar;
+    uint32_t count = 0, node, at;
 
+    calendar_init(k);
+    w->order = xrealloc(NULL, ((size_t)w->p->count + 1) * sizeof(*w->order));
     for (uint32_t i = 0; i < w->p->count; i++) {
-        uint32_t call = problem_call(w->p, i), at = c->invoke[call];
-        uint8_t function = c->function[call];
+        uint32_t call = problem_call(w->p, i);
         if (i % EXACT_POLL_CALLS == 0 && exact_expired(w->b, w->d)) {
             return false;
         }
-        if (function <= REGISTER_WRITE) {
-            bool write = function == REGISTER_WRITE;
-            uint32_t zone =
-                register_find(w, c->key[call], register_value(w, call));
-            if (c->complete[call] == CALL_OPEN &&
-                (!write || w->zones[zone].first == CALL_OPEN)) {
-                continue;
-            }
-            if (zone != EXACT_NONE && w->zones[zone].first > at) {
-                at = w->zones[zone].first;
-            }
+        while ((node = calendar_take(k, w->c->invoke[call])) != EXACT_NONE) {
+            register_emit(w, node, &count);
         }
-        w->entries[count++] = (uint64_t)at << 32 | call;
+        if (register_stand(w, call, &at)) {
+            calendar_add(k, at, call);
+        }
     }
-    if (!exact_sort(w->entries, count, w->b, w->d)) {
-        return false;
+    while ((node = calendar_take(k, UINT32_MAX)) != EXACT_NONE) {
+        register_emit(w, node, &count);
     }
-    register_break_ties(w, count);
-    /* The calls move to the front of the same memory. */
-    char *bytes = (char *)w->entries;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t call = (uint32_t)w->entries[i];
-        memcpy(bytes + i * sizeof(call), &call, sizeof(call));
-    }
-    w->entries = NULL;
-    exact_valid(w->d, xrealloc(bytes, (count + 1) * sizeof(uint32_t)), count);
+    exact_valid(w->d, w->order, count);
+    w->order = NULL;
     return true;
 }
 
@@ -618,12 +643,9 @@ register_decide(const struct problem *p, struct budget *b, struct decision *ret)
 {
     struct register_work w = {.p = p, .c = p->calls, .b = b, .d = ret};
 
-    if (register_prepare(&w) && register_read_calls(&w) &&
-        register_take(&w, ((size_t)p->count + 1) * sizeof(*w.entries))) {
-        w.entries = xrealloc(NULL, (p->count + 1) * sizeof(*w.entries));
-        if (register_sweep(&w)) {
-            (void)register_order(&w);
-        }
+    if (register_prepare(&w) && register_read_calls(&w) && register_sweep(&w) &&
+        register_take(&w, ((size_t)p->count + 1) * sizeof(*w.order))) {
+        (void)register_order(&w);
     }
     register_release(&w);
 }

@@ -85,3 +85,13 @@ BENCH_PLATTER_SECONDS = 1
 .PHONY: bench-platter
 bench-platter: platter-bench$(EXEEXT) ordeal-platter.so
 	./platter-bench$(EXEEXT) $(BENCH_PLATTER_SECONDS)
+
+# 'make bench-exact [BENCH_CALLS=N]': registers, queues and stacks.
+EXTRA_PROGRAMS += exact-bench
+CLEANFILES += exact-bench$(EXEEXT)
+exact_bench_SOURCES = %D%/bench-exact.c
+exact_bench_LDADD = $(ORDEAL_ANALYZER_LIBS)
+BENCH_CALLS = 10000000
+.PHONY: bench-exact
+bench-exact: exact-bench$(EXEEXT)
+	./exact-bench$(EXEEXT) $(BENCH_CALLS)
