@@ -11,6 +11,7 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/lease-kernel.c \
 	%D%/list-append.c \
 	%D%/live.c %D%/live.h \
+	%D%/lock.c \
 	%D%/long-fork.c \
 	%D%/parts.c \
 	%D%/portfolio.c \
@@ -20,8 +21,10 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/rw-register.c \
 	%D%/search.c %D%/search.h \
 	%D%/set-full.c \
+	%D%/set.c \
 	%D%/space.c %D%/space.h \
 	%D%/stack.c \
+	%D%/toggle.c %D%/toggle.h \
 	%D%/total-queue.c \
 	%D%/txn-case.c %D%/txn-case.h \
 	%D%/txn-graph.c %D%/txn-graph.h \

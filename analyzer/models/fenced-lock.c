@@ -14,6 +14,7 @@
 
 #include <inttypes.h>
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -119,6 +120,9 @@ static const char *const fenced_lock_functions[] = {
     [LOCK_ACQUIRE] = "acquire", [LOCK_RELEASE] = "release", NULL};
 static const char *const fenced_lock_aliases[] = {"fenced-mutex", NULL};
 
+static const struct engine_ops *const fenced_lock_exact[] = {&engine_lock,
+                                                             NULL};
+
 const struct model_ops model_fenced_lock = {
     .name = "fenced-lock",
     .description = "a lock whose tokens grow with every acquisition",
@@ -129,4 +133,5 @@ const struct model_ops model_fenced_lock = {
     .step = fenced_lock_step,
     .describe = lock_describe,
     .describe_state = fenced_lock_describe_state,
+    .exact = fenced_lock_exact,
 };

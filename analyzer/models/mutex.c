@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -151,6 +152,8 @@ static const char *const mutex_functions[] = {
     [LOCK_ACQUIRE] = "acquire", [LOCK_RELEASE] = "release", NULL};
 static const char *const mutex_aliases[] = {"lock", NULL};
 
+static const struct engine_ops *const mutex_exact[] = {&engine_lock, NULL};
+
 const struct model_ops model_mutex = {
     .name = "mutex",
     .description = "a lock that one owner holds at a time",
@@ -161,4 +164,5 @@ const struct model_ops model_mutex = {
     .step = mutex_step,
     .describe = lock_describe,
     .describe_state = mutex_describe_state,
+    .exact = mutex_exact,
 };

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
@@ -166,6 +167,8 @@ static const char *const set_functions[] = {[SET_ADD] = "add",
                                             [SET_READ] = "read",
                                             NULL};
 
+static const struct engine_ops *const set_exact[] = {&engine_set, NULL};
+
 const struct model_ops model_set = {
     .name = "set",
     .description = "a set: add, remove, contains, read of all",
@@ -176,4 +179,5 @@ const struct model_ops model_set = {
     .pure = set_pure,
     .describe = set_describe,
     .describe_state = set_describe_state,
+    .exact = set_exact,
 };
