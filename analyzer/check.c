@@ -96,8 +96,9 @@ part_bug(struct decision *d, const char *engine, const char *what)
 static const struct engine_ops *
 part_second(const struct problem *core, const char *engine)
 {
-    const struct engine_ops *const all[] = {
-        &engine_brute, &engine_configurations, &engine_depth};
+    const struct engine_ops *const all[] = {&engine_txn_orders, &engine_brute,
+                                            &engine_configurations,
+                                            &engine_depth};
 
     for (uint32_t i = 0; i < ARRAY_LEN(all); i++) {
         if (strcmp(all[i]->name, engine) != 0 &&

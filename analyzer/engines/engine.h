@@ -144,6 +144,8 @@ extern const struct engine_ops engine_counter, engine_bank, engine_unique_ids;
 extern const struct engine_ops engine_set_full, engine_total_queue;
 extern const struct engine_ops engine_long_fork;
 extern const struct engine_ops engine_list_append, engine_rw_register;
+/* Second opinion of the last two, tiny: <= 8. */
+extern const struct engine_ops engine_txn_orders;
 
 /*
  * engines/parts.c: cuts the calls into problems that can be judged apart, by

@@ -28,6 +28,7 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/total-queue.c \
 	%D%/txn-case.c %D%/txn-case.h \
 	%D%/txn-graph.c %D%/txn-graph.h \
+	%D%/txn-orders.c \
 	%D%/txn-serial.c %D%/txn-serial.h \
 	%D%/txn-shrink.c \
 	%D%/unique-ids.c \

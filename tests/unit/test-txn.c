@@ -688,6 +688,31 @@ random_print(const struct calls *c)
     printf("# %s: %s %s\n", c->model->name, last.headline, last.reason);
 }
 
+/* The engine that tries all orders says the same as the truth, and confirms
+ * every core unless strangers are in it. */
+static bool
+orders_agree(const struct calls *c, const struct decision *d, bool allowed)
+{
+    struct problem p = {.calls = c, .count = c->count, .key = VALUE_ABSENT};
+    struct problem core = {.calls = c,
+                           .members = d->core,
+                           .count = d->core_count,
+                           .key = VALUE_ABSENT};
+    struct budget b = {.clock = clock_monotonic(),
+                       .deadline_ns = INT64_MAX,
+                       .memory_bytes = MEMORY};
+    struct decision all, again = {.verdict = VERDICT_INVALID};
+
+    engine_decide(&engine_txn_orders, &p, &b, &all);
+    if (d->verdict == VERDICT_INVALID)
+        engine_decide(&engine_txn_orders, &core, &b, &again);
+    bool right = all.verdict == (allowed ? VERDICT_VALID : VERDICT_INVALID) &&
+                 again.verdict != VERDICT_VALID;
+    decision_release(&all);
+    decision_release(&again);
+    return right;
+}
+
 /*
  * 'complete': what is not invalid must be explained by some order.  Without:
  * only that no alarm is false.
@@ -709,6 +734,7 @@ random_agrees(uint64_t seed, const char *model, bool complete,
                 ? !allowed && core_stands(history, &last) &&
                       core_minimal(history, &last)
                 : allowed || !complete;
+    right = right && orders_agree(history, &last, allowed);
     if (!right) {
         printf("# seed %llu: truth: %s\n", (unsigned long long)seed,
                allowed ? "allowed" : "not allowed");
