@@ -140,22 +140,14 @@ helper_no_offloads(const char *name)
  * without a word: the first frame of a client would be lost.
  */
 static void
-helper_wait_running(const char *name)
+helper_wait_up(unsigned index)
 {
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        helper_fail(errno, "a socket");
     for (int i = 0; i < HELPER_CARRIER_WAIT_MS; i++) {
-        struct ifreq r = {.ifr_flags = 0};
+        bool up = false;
 
-        snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
-        if (ioctl(fd, SIOCGIFFLAGS, &r) < 0)
-            helper_fail(errno, "the cable's state (SIOCGIFFLAGS)");
-        if ((r.ifr_flags & IFF_RUNNING) != 0) {
-            close(fd);
+        helper_need(netlink_is_up(index, &up), "the cable's state");
+        if (up)
             return;
-        }
         poll(NULL, 0, 1);
     }
     helper_fail(ETIMEDOUT, "the cable's carrier");
@@ -179,8 +171,8 @@ helper_make_cable(const struct namespace_wire_setup *s)
     /* Without ARP there the kernel does not answer for itself. */
     helper_need(netlink_set_flags(other, IFF_UP | IFF_NOARP), "sw0 up");
     helper_need(netlink_set_flags(client, IFF_UP), "cl0 up");
-    helper_wait_running(HELPER_CLIENT);
-    helper_wait_running(HELPER_SWITCH);
+    helper_wait_up(client);
+    helper_wait_up(other);
     for (unsigned i = 0; i < s->address_count; i++)
         helper_need(netlink_address(client, s->addresses[i], s->prefix_bits),
                     "an address");

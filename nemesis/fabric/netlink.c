@@ -4,11 +4,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
-#include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -93,6 +93,31 @@ netlink_exchange(int fd, const struct netlink_request *r)
     return -e->error;
 }
 
+/* The state in the answer to RTM_GETLINK; EPROTO: it is not in there. */
+static int
+netlink_parse_state(const struct nlmsghdr *h, size_t len, uint8_t *ret)
+{
+    size_t left;
+
+    if (len < sizeof(*h) || h->nlmsg_len > len)
+        return EPROTO;
+    if (h->nlmsg_type == NLMSG_ERROR &&
+        h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr)))
+        return -((const struct nlmsgerr *)NLMSG_DATA(h))->error;
+    if (h->nlmsg_type != RTM_NEWLINK ||
+        h->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
+        return EPROTO;
+    left = h->nlmsg_len - NLMSG_LENGTH(sizeof(struct ifinfomsg));
+    for (const struct rtattr *a =
+             IFLA_RTA((const struct ifinfomsg *)NLMSG_DATA(h));
+         RTA_OK(a, left); a = RTA_NEXT(a, left))
+        if (a->rta_type == IFLA_OPERSTATE && RTA_PAYLOAD(a) == 1) {
+            *ret = *(const uint8_t *)RTA_DATA(a);
+            return 0;
+        }
+    return EPROTO;
+}
+
 static int
 netlink_do(const struct netlink_request *r)
 {
@@ -141,6 +166,35 @@ netlink_set_flags(unsigned index, unsigned flags)
 
     netlink_init(&r, RTM_NEWLINK, 0, &info, sizeof(info));
     return netlink_do(&r);
+}
+
+/* IFF_RUNNING would not do: it is also set while the state is unknown. */
+int
+netlink_is_up(unsigned index, bool *ret)
+{
+    struct ifinfomsg info = {.ifi_index = (int)index};
+    struct netlink_request r;
+    union {
+        struct nlmsghdr header;
+        char bytes[8192];
+    } reply;
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    uint8_t state = 0;
+    int code = 0;
+    ssize_t n;
+
+    if (fd < 0)
+        return errno;
+    netlink_init(&r, RTM_GETLINK, 0, &info, sizeof(info));
+    r.header.nlmsg_flags = NLM_F_REQUEST;
+    n = send(fd, &r, r.header.nlmsg_len, 0);
+    n = n < 0 ? n : recv(fd, &reply, sizeof(reply), 0);
+    code =
+        n < 0 ? errno : netlink_parse_state(&reply.header, (size_t)n, &state);
+    close(fd);
+    if (code == 0)
+        *ret = state == IF_OPER_UP;
+    return code;
 }
 
 int

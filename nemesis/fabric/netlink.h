@@ -7,6 +7,7 @@
 #define ORDEAL_NEMESIS_FABRIC_NETLINK_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 
 #include "nemesis/fabric/frame.h"
 
@@ -16,6 +17,9 @@ int netlink_veth(const char *name, const uint8_t mac[FRAME_MAC_BYTES],
 
 /* 'flags' of IFF_*: those to set; others stay. */
 int netlink_set_flags(unsigned index, unsigned flags);
+
+/* Whether the kernel has noticed that the cable carries, and sends. */
+int netlink_is_up(unsigned index, bool *ret);
 int netlink_address(unsigned index, struct in_addr address,
                     unsigned prefix_bits);
 int netlink_neighbour(unsigned index, struct in_addr address,
