@@ -294,11 +294,9 @@ counter_exact(struct counter *k)
         if (counter_schedule(k, most)) {
             counter_order(k);
         } else {
-            exact_invalid(k->d, NULL, 0,
-                          "the reads contradict each other, although each of "
-                          "them is in bounds");
-            free(k->d->core);
-            k->d->core = NULL; /* not known */
+            exact_invalid_all(k->d, k->p,
+                              "the reads contradict each other, although "
+                              "each of them is in bounds");
         }
     }
 }

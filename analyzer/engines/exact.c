@@ -90,6 +90,19 @@ exact_invalid(struct decision *d, const uint32_t *core, uint32_t count,
 }
 
 void
+exact_invalid_all(struct decision *d, const struct problem *p,
+                  const char *headline)
+{
+    CLEANUP_FREE uint32_t *core =
+        xrealloc(NULL, ((size_t)p->count + 1) * sizeof(*core));
+
+    for (uint32_t i = 0; i < p->count; i++) {
+        core[i] = problem_call(p, i);
+    }
+    exact_invalid(d, core, p->count, "%s", headline);
+}
+
+void
 exact_edge(struct decision *d, uint32_t from, uint32_t to, enum edge_kind kind)
 {
     if (from == EXACT_NONE || to == EXACT_NONE || from == to ||

@@ -29,6 +29,9 @@ bool exact_take(struct budget *b, size_t bytes, struct decision *d);
 /* Copies the calls, sorts them, drops doubles and EXACT_NONE. */
 void exact_invalid(struct decision *d, const uint32_t *core, uint32_t count,
                    const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* INVALID, and which of the calls are to blame is not known: all. */
+void exact_invalid_all(struct decision *d, const struct problem *p,
+                       const char *headline);
 /* After exact_invalid; nothing when an end is EXACT_NONE or both are one. */
 void exact_edge(struct decision *d, uint32_t from, uint32_t to,
                 enum edge_kind kind);

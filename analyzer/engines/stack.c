@@ -645,11 +645,9 @@ stack_decide_open(struct stack *s)
                       k->open.count, s->unclaimed.count);
         return;
     }
-    exact_invalid(k->d, NULL, 0,
-                  "out of order, whichever elements the %u open removals took",
-                  k->open.count);
-    free(k->d->core);
-    k->d->core = NULL; /* not known */
+    exact_invalid_all(k->d, k->p,
+                      "out of order, whichever elements the open removals "
+                      "took");
 }
 
 static bool
