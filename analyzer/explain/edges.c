@@ -12,7 +12,7 @@
 
 #include "analyzer/explain/relevant.h"
 #include "analyzer/explain/words.h"
-#include "analyzer/models/functions.h"
+#include "analyzer/models/lease-kernel.h"
 
 /* Larger cores are not told edge by edge. */
 #define EDGES_CORE_MAX 64u
@@ -170,6 +170,66 @@ edges_refused(struct edging *e)
     }
 }
 
+/* ---- leases ---- */
+
+static bool
+kernel_grants(const struct calls *c, uint32_t call)
+{
+    return c->function[call] == KERNEL_RESERVE && c->result[call] == KERNEL_OK;
+}
+
+/* Whether a call's epoch is older than the one that 'raised' made. */
+static bool
+kernel_older(const struct calls *c, uint32_t raised, uint32_t call)
+{
+    int64_t told, used;
+
+    if (c->function[raised] == KERNEL_RESERVE ||
+        c->function[raised] == KERNEL_GET ||
+        (c->function[call] != KERNEL_ACTIVATE &&
+         c->function[call] != KERNEL_RELEASE) ||
+        c->b[raised] != c->b[call] || !precedes(c, raised, call))
+        return false;
+    return value_to_int(c, kernel_word(c, raised, KERNEL_COMMAND_TOLD),
+                        &told) &&
+           value_to_int(c, kernel_word(c, call, KERNEL_COMMAND_EPOCH), &used) &&
+           used < told;
+}
+
+static void
+edges_leases(struct edging *e)
+{
+    const struct calls *c = e->c;
+    const struct decision *d = e->d;
+    char lease[32], told[32], used[32];
+
+    for (uint32_t i = 0; i < d->core_count; i++)
+        for (uint32_t k = 0; k < d->core_count; k++) {
+            uint32_t a = d->core[i], b = d->core[k];
+
+            if (a == b || c->b[a] == VALUE_ABSENT || c->b[a] != c->b[b])
+                continue;
+            value_print(c, c->b[a], lease, sizeof(lease));
+            if (kernel_grants(c, a) && c->function[b] != KERNEL_RESERVE)
+                edge_add(e, a, b, EDGE_OBSERVED,
+                         xasprintf("#%u is about lease %s, which #%u was "
+                                   "granted",
+                                   k + 1, lease, i + 1));
+            else if (kernel_older(c, a, b))
+                edge_add(
+                    e, a, b, EDGE_EPOCH,
+                    xasprintf(
+                        "#%u raised the epoch of lease %s to %s; #%u "
+                        "came with %s",
+                        i + 1, lease,
+                        value_print(c, kernel_word(c, a, KERNEL_COMMAND_TOLD),
+                                    told, sizeof(told)),
+                        k + 1,
+                        value_print(c, kernel_word(c, b, KERNEL_COMMAND_EPOCH),
+                                    used, sizeof(used))));
+        }
+}
+
 /* Sentences for edges that an engine gave without. */
 static void
 edges_name(struct edging *e)
@@ -218,6 +278,7 @@ words_edges(const struct problem *p, struct decision *d)
     static const char *const registers[] = {"register", "cas-register", "kv",
                                             NULL};
     static const char *const containers[] = {"fifo-queue", "stack", NULL};
+    static const char *const leases[] = {"lease-kernel", NULL};
     struct edging e = {.c = p->calls, .d = d};
 
     if (d->core_count <= EDGES_CORE_MAX && p->calls->model->step != NULL) {
@@ -226,6 +287,8 @@ words_edges(const struct problem *p, struct decision *d)
             edges_refused(&e);
         } else if (model_any(e.c, containers)) {
             edges_observed(&e, true);
+        } else if (model_any(e.c, leases)) {
+            edges_leases(&e);
         }
         edges_real_time(&e);
     }

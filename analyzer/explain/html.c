@@ -29,7 +29,6 @@ static const char style[] =
     "main{max-width:1040px;margin:0 auto;padding:28px 24px 60px}"
     "h1{font-size:1.5rem;line-height:1.3;margin:.5rem 0 .4rem;"
     "font-weight:650;text-wrap:balance}"
-    "h1::first-letter{text-transform:uppercase}"
     "h2{font-size:1.05rem;margin:2.2rem 0 .6rem;padding-top:.9rem;"
     "border-top:1px solid var(--line)}"
     ".file{color:var(--dim);font-size:.9rem;overflow-wrap:anywhere}"
@@ -164,6 +163,20 @@ page_lines(struct page *page, uint32_t call)
 
 /* ---- sections ---- */
 
+/* As a sentence: a headline begins with a word of ours, or with a value, which
+ * is quoted or a number. */
+static void
+put_headline(struct page *page, const char *headline)
+{
+    char first[2] = {headline[0], '\0'};
+
+    if (first[0] >= 'a' && first[0] <= 'z')
+        first[0] = (char)(first[0] - 'a' + 'A');
+    page_text(page, first);
+    if (first[0] != '\0')
+        page_text(page, headline + 1);
+}
+
 static void
 put_head(struct page *page, const char *title)
 {
@@ -192,9 +205,9 @@ put_head(struct page *page, const char *title)
     page_text(page, title);
     buf_puts(page->out, "</p>\n<h1>");
     if (r->verdict == VERDICT_INVALID)
-        page_text(page, r->decision.headline);
+        put_headline(page, r->decision.headline);
     else if (r->verdict == VERDICT_UNKNOWN)
-        page_text(page, r->decision.reason);
+        put_headline(page, r->decision.reason);
     else
         buf_puts(page->out, "One order of the calls explains every answer");
     buf_puts(page->out, "</h1>\n");
@@ -211,8 +224,8 @@ put_key(struct page *page)
         "y=\"2\" width=\"4\" height=\"14\"/></g></svg>contradicts</span>"
         "<span><svg width=\"34\" height=\"18\" aria-hidden=\"true\"><g "
         "class=\"bar context\"><rect x=\"2\" y=\"2\" width=\"30\" "
-        "height=\"14\" rx=\"7\"/></g></svg>context: could have explained "
-        "it</span><span><svg width=\"34\" height=\"18\" "
+        "height=\"14\" rx=\"7\"/></g></svg>context</span><span><svg "
+        "width=\"34\" height=\"18\" "
         "aria-hidden=\"true\"><g class=\"bar context\"><path d=\"M2 2H24L32 "
         "9L24 16H2Z\"/></g></svg>never answered</span><span><svg "
         "width=\"34\" height=\"18\" aria-hidden=\"true\"><path class=\"why\" "

@@ -16,10 +16,12 @@
 
 #define LANE_HEIGHT 40u
 #define BAR_HEIGHT 26u
-#define LABEL_WIDTH 96u
-#define PLACES_WIDTH 894u
+#define LABEL_WIDTH 116u
+#define PLACES_WIDTH 874u
 #define CHAR_WIDTH 7.3 /* of the 12 px monospace that the style sets */
-#define BAR_CHARS_MAX 40u
+#define BAR_CHARS_MAX 30u
+/* Fewer characters than this are no words. */
+#define BAR_CHARS_CUT 12u
 #define OVERVIEW_BINS 240u
 #define OVERVIEW_HEIGHT 56u
 
@@ -72,8 +74,16 @@ bar_label(struct page *page, const struct drawn *b, double y)
     int len =
         snprintf(text, sizeof(text), "#%u %s", b->number, buf_text(&words));
     buf_release(&words);
-    if ((size_t)len > fits)
+    if ((size_t)len > fits && fits >= BAR_CHARS_CUT) {
+        len = (int)fits - 1;
+        /* Not in the middle of a character. */
+        while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+            len--;
+        snprintf(text + len, sizeof(text) - (size_t)len, "\xe2\x80\xa6");
+        len = (int)fits;
+    } else if ((size_t)len > fits) {
         len = snprintf(text, sizeof(text), "#%u", b->number);
+    }
     if ((size_t)len > fits)
         buf_printf(page->out,
                    "<text class=\"tag\" text-anchor=\"middle\" x=\"%.1f\" "
@@ -138,11 +148,11 @@ draw_bar(struct page *page, const struct drawn *b)
 }
 
 static double
-label_width(struct page *page, uint32_t call)
+label_width(struct page *page, uint32_t call, uint32_t chars)
 {
     struct buf words;
 
-    buf_init(&words, BAR_CHARS_MAX);
+    buf_init(&words, chars);
     model_describe(page->c, call, &words);
     double width = (double)(words.len + 5) * CHAR_WIDTH + 24;
     buf_release(&words);
@@ -231,6 +241,37 @@ bar_init(const struct page *page, uint32_t i, struct drawn *ret)
                           .firm = b->firm};
 }
 
+/* Columns as near to each other as words of so many characters allow; the
+ * right end. */
+static double
+logical_columns(struct page *page, uint32_t chars, double *x)
+{
+    const struct layout *l = &page->layout;
+    double right = 0;
+
+    for (uint32_t e = 0; e < l->column_count; e++) {
+        x[e] = e == 0 ? LABEL_WIDTH : x[e - 1] + 14;
+        for (uint32_t i = 0; i < l->bar_count; i++) {
+            const struct bar *b = &l->bars[i];
+
+            if (b->open || b->to != e)
+                continue;
+            double end = x[b->from] + label_width(page, b->call, chars);
+            if (end > x[e])
+                x[e] = end;
+        }
+        right = x[e];
+    }
+    for (uint32_t i = 0; i < l->bar_count; i++) {
+        const struct bar *b = &l->bars[i];
+        double end = x[b->from] + label_width(page, b->call, chars) + 20;
+
+        if (b->open && end > right)
+            right = end;
+    }
+    return right;
+}
+
 void
 svg_logical(struct page *page)
 {
@@ -238,25 +279,13 @@ svg_logical(struct page *page)
     double *x = arena_alloc(&page->arena, (l->column_count + 1) * sizeof(*x));
     struct drawn *bars =
         arena_alloc(&page->arena, (l->bar_count + 1) * sizeof(*bars));
-    double right = 0;
+    uint32_t chars = BAR_CHARS_MAX;
+    double right = logical_columns(page, chars, x);
 
-    for (uint32_t e = 0; e < l->column_count; e++) {
-        x[e] = e == 0 ? LABEL_WIDTH : x[e - 1] + 14;
-        for (uint32_t i = 0; i < l->bar_count; i++) {
-            const struct bar *b = &l->bars[i];
-            double need = label_width(page, b->call);
-
-            if (!b->open && b->to == e && x[b->from] + need > x[e])
-                x[e] = x[b->from] + need;
-        }
-        right = x[e];
-    }
-    for (uint32_t i = 0; i < l->bar_count; i++) {
-        const struct bar *b = &l->bars[i];
-        double end = x[b->from] + label_width(page, b->call) + 20;
-
-        if (b->open && end > right)
-            right = end;
+    /* Rather fewer words than a timeline that has to be scrolled. */
+    while (right + 34 > LABEL_WIDTH + PLACES_WIDTH && chars > BAR_CHARS_CUT) {
+        chars -= 4;
+        right = logical_columns(page, chars, x);
     }
     double width = right + 34;
     if (width < LABEL_WIDTH + PLACES_WIDTH)

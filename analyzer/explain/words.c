@@ -38,11 +38,8 @@ words_size(const struct problem *p, const struct decision *d, struct buf *out)
     else
         buf_printf(out, "%u calls contradict each other", firm);
     if (context > 0)
-        buf_printf(out,
-                   "; %u more %s shown because %s could have explained "
-                   "them",
-                   context, context == 1 ? "is" : "are",
-                   context == 1 ? "it" : "they");
+        buf_printf(out, "; %u more %s shown for context", context,
+                   context == 1 ? "is" : "are");
     /* What is known of cores that were made here. */
     uint32_t rest = p->count - d->core_count;
     if (d->core_firm == NULL || rest == 0)
