@@ -18,6 +18,7 @@
 #define ORDEAL_ANALYZER_ANALYZER_H
 
 #include <jansson.h>
+#include <stdatomic.h>
 
 #include "harness/base/clock.h"
 #include "harness/base/error.h"
@@ -39,6 +40,13 @@ struct analyzer_options {
     /* Names of checkers, NULL-terminated; NULL: all that apply. */
     const char *const *checkers;
     enum analyzer_origin origin;
+    /* The rest is for judging by a model (analyzer/judge-model.h). */
+    const char *from, *model, *initial; /* NULL: found out; the default */
+    bool knossos;                       /* meaning of fail: analyzer/calls.h */
+    size_t memory_bytes;                /* cap of the engines; 0: the default */
+    unsigned jobs;                      /* threads; 0: one per processor */
+    const char *certificate, *html, *core; /* files to write, or NULL */
+    const atomic_bool *stop; /* ends the check with what there is, or NULL */
 };
 
 /*
@@ -57,6 +65,12 @@ int analyzer_judge(const struct table *t,
 
 /* Reads a history into a new table, finished (analyzer/table.h). */
 int analyzer_load(const char *path, struct table **ret, struct error *err);
+
+/*
+ * Whether the domain checkers judge the file: a bundle, or an allocator's
+ * history in our own format.  Also true when it cannot be opened.
+ */
+bool analyzer_is_domain(const char *path);
 
 /* 0 valid, 1 invalid, 2 unknown: the exit status of 'ordeal check'. */
 int analyzer_exit_status(const json_t *result);

@@ -5,11 +5,13 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "analyzer/analyzer.h"
 #include "analyzer/table.h"
+#include "harness/base/history-format.h"
 
 #define BUNDLE_HISTORY "history.ordeal"
 
@@ -17,6 +19,51 @@ static void
 reader_free_p(struct history_reader **p)
 {
     history_reader_free(*p);
+}
+
+/* The beginning of a history of ours, binary or JSONL. */
+static bool
+load_is_ours(const char *path)
+{
+    static const char text[] = "{\"ordeal-history\"";
+    char begin[sizeof(text) - 1] = {0};
+    FILE *file = fopen(path, "re");
+    size_t len;
+
+    if (file == NULL)
+        return false;
+    len = fread(begin, 1, sizeof(begin), file);
+    fclose(file);
+    return (len >= HISTORY_MAGIC_BYTES &&
+            memcmp(begin, HISTORY_MAGIC, HISTORY_MAGIC_BYTES) == 0) ||
+           (len == sizeof(begin) && memcmp(begin, text, len) == 0);
+}
+
+bool
+analyzer_is_domain(const char *path)
+{
+    CLEANUP(reader_free_p) struct history_reader *reader = NULL;
+    CLEANUP_FREE char *inside = NULL;
+    struct error ignored;
+    struct stat st;
+    const char *model;
+
+    if (strcmp(path, "-") == 0)
+        return false;
+    if (stat(path, &st) < 0)
+        return true; /* whose error is the better one */
+    if (S_ISDIR(st.st_mode)) {
+        inside = xasprintf("%s/%s", path, BUNDLE_HISTORY);
+        path = inside;
+    }
+    if (!load_is_ours(path))
+        return inside != NULL;
+    reader = history_reader_open(path, &ignored);
+    if (reader == NULL)
+        return true;
+    model = json_string_value(
+        json_object_get(history_reader_meta(reader), "model"));
+    return model == NULL || strcmp(model, "allocator") == 0;
 }
 
 int

@@ -15,6 +15,8 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/early-expiration.c \
 	%D%/evidence.c \
 	%D%/facts.c %D%/facts.h \
+	%D%/guess.c \
+	%D%/judge-model.c %D%/judge-model.h \
 	%D%/judge-read.c %D%/judge-read.h \
 	%D%/linearizable.c \
 	%D%/load.c \
