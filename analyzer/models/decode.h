@@ -151,7 +151,8 @@ enum decoded queue_decode(struct calls *c, const struct record *invoke,
                           const struct record *end,
                           const struct function_alias *aliases,
                           struct call *ret, struct error *err);
-void queue_init(const struct calls *c, uint32_t key, struct model_state *out);
+void model_init_empty(const struct calls *c, uint32_t key,
+                      struct model_state *out);
 void queue_describe(const struct calls *c, uint32_t call, struct buf *out);
 
 /* " holds A, B, C" or " is empty", at most so many of them. */

@@ -82,7 +82,7 @@ fifo_queue_decode(struct calls *c, const struct record *invoke,
 }
 
 void
-queue_init(const struct calls *c, uint32_t key, struct model_state *out)
+model_init_empty(const struct calls *c, uint32_t key, struct model_state *out)
 {
     (void)c;
     (void)key;
@@ -154,7 +154,7 @@ const struct model_ops model_fifo_queue = {
     .aliases = fifo_queue_aliases,
     .functions = fifo_queue_functions,
     .decode = fifo_queue_decode,
-    .init = queue_init,
+    .init = model_init_empty,
     .step = fifo_queue_step,
     .pure = queue_pure,
     .describe = queue_describe,
