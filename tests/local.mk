@@ -5,6 +5,7 @@ include tests/simulation/local.mk
 include tests/e2e/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk
+include tests/corpora/local.mk
 EXTRA_DIST += %D%/lib/tap.h
 EXTRA_DIST += %D%/tidy.sh
 

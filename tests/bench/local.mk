@@ -95,3 +95,4 @@ BENCH_CALLS = 10000000
 .PHONY: bench-exact
 bench-exact: exact-bench$(EXEEXT)
 	./exact-bench$(EXEEXT) $(BENCH_CALLS)
+EXTRA_DIST += %D%/peer/porcupine.go %D%/peer/run-porcupine
