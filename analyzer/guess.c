@@ -146,9 +146,7 @@ model_guess(const char *path, const char *from, struct error *err)
     if (format_read(path, from, &format, &file, guess_add, g, err) < 0 &&
         !g->stopped)
         return NULL;
-    name = file.model != NULL ? file.model : format->model;
-    if (name == NULL)
-        name = guess_model(g);
+    name = file.model != NULL ? file.model : guess_model(g);
     if (name != NULL && model_find(name) != NULL)
         return model_find(name);
     several = guess_models(g);

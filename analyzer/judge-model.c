@@ -254,6 +254,7 @@ judge_result(const struct judgement *j)
     bool contradicted = judge_contradicted(j);
     CLEANUP(buf_release) struct buf text;
 
+    buf_init(&text, JUDGE_TEXT_MAX);
     if (contradicted)
         json_array_append_new(checkers, judge_contradiction(j));
     json_array_append_new(checkers, judge_checker(j));
@@ -272,7 +273,6 @@ judge_result(const struct judgement *j)
     json_object_set_new(ret, "memory_bytes",
                         json_integer((json_int_t)judge_peak_rss()));
     if (j->result.verdict != VERDICT_VALID) {
-        buf_init(&text, JUDGE_TEXT_MAX);
         explain_text(c, &j->result, &text);
         json_object_set_new(ret, "explanation", json_string(buf_text(&text)));
     }

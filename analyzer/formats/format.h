@@ -76,7 +76,8 @@ const struct format_ops *format_find(const char *name);  /* NULL: none */
 
 /*
  * Reads 'path' with the format named 'from', or, if NULL, the surest one.
- * *ret_format is what read it.
+ * *ret_format is what read it.  It and *ret are also set when reading ended
+ * with -1, once the format was known.
  */
 int format_read(const char *path, const char *from,
                 const struct format_ops **ret_format, struct record_file *ret,

@@ -113,6 +113,7 @@ format_read(const char *path, const char *from,
     const struct format_ops *format;
     struct record_file file = {0};
     struct delivery d = {.path = path, .file = &file, .sink = sink, .arg = arg};
+    int status;
 
     if (from != NULL && format_find(from) == NULL)
         return error_set(err, ERROR_CONFIG, "there is no format '%s'", from);
@@ -120,11 +121,12 @@ format_read(const char *path, const char *from,
     if (in == NULL)
         return -1;
     format = from != NULL ? format_find(from) : format_guess(in, err);
-    if (format == NULL || format->read(in, &file, deliver, &d, err) < 0)
+    if (format == NULL)
         return -1;
+    status = format->read(in, &file, deliver, &d, err);
     if (file.model == NULL)
         file.model = format->model;
     *ret_format = format;
     *ret = file;
-    return 0;
+    return status;
 }

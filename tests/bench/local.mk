@@ -96,3 +96,12 @@ BENCH_CALLS = 10000000
 bench-exact: exact-bench$(EXEEXT)
 	./exact-bench$(EXEEXT) $(BENCH_CALLS)
 EXTRA_DIST += %D%/peer/porcupine.go %D%/peer/run-porcupine
+
+# 'make bench-check [BENCH_OPERATIONS=N]': from a file to a verdict.
+EXTRA_PROGRAMS += check-bench
+CLEANFILES += check-bench$(EXEEXT)
+check_bench_SOURCES = %D%/bench-check.c
+check_bench_LDADD = $(ORDEAL_ANALYZER_LIBS)
+.PHONY: bench-check
+bench-check: check-bench$(EXEEXT)
+	./check-bench$(EXEEXT) $(BENCH_OPERATIONS)
