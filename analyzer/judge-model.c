@@ -104,7 +104,7 @@ judge_operations(const struct calls *c)
         by_function[c->function[i]]++;
         open += c->complete[i] == CALL_OPEN;
     }
-    for (unsigned i = 0; names[i] != NULL && i <= UINT8_MAX; i++)
+    for (unsigned i = 0; i <= UINT8_MAX && names[i] != NULL; i++)
         if (by_function[i] > 0)
             json_object_set_new(functions, names[i],
                                 json_integer((json_int_t)by_function[i]));
@@ -255,9 +255,8 @@ judge_result(const struct judgement *j)
     CLEANUP(buf_release) struct buf text;
 
     buf_init(&text, JUDGE_TEXT_MAX);
-    if (contradicted)
-        json_array_append_new(checkers, judge_contradiction(j));
-    json_array_append_new(checkers, judge_checker(j));
+    json_array_append_new(checkers, contradicted ? judge_contradiction(j)
+                                                 : judge_checker(j));
     ret = json_pack(
         "{s:s, s:s, s:s, s:s, s:o, s:o}", "verdict",
         verdict_name(contradicted ? VERDICT_INVALID : j->result.verdict),
@@ -435,9 +434,7 @@ judge_model_print(const json_t *result, const char *path, FILE *out)
         fprintf(out, "  %-8s %s\n",
                 json_string_value(json_object_get(checker, "verdict")),
                 json_string_value(json_object_get(checker, "checker")));
-        if (text != NULL &&
-            (why == NULL ||
-             i + 1 < json_array_size(json_object_get(result, "checkers"))))
+        if (text != NULL && why == NULL)
             fprintf(out, "           %s\n", text);
     }
     fprintf(

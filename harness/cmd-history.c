@@ -5,17 +5,24 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyzer/formats/format.h"
 #include "artifacts/status.h"
 #include "harness/base/cleanup.h"
 #include "harness/commands.h"
 #include "harness/history-tool.h"
 
 struct history_command {
-    const char *operation, *node, *function, *kind, *to;
+    const char *operation, *node, *function, *kind, *to, *as, *format;
     uint64_t process, limit;
     int64_t from_ns, to_ns;
     bool json;
 };
+
+static int
+history_write_record(void *arg, const struct record *r, struct error *err)
+{
+    return record_writer_add(arg, r, err);
+}
 
 static int
 history_run_cat(const struct command *self, const struct history_command *c,
@@ -41,6 +48,27 @@ history_run_cat(const struct command *self, const struct history_command *c,
     return 0;
 }
 
+/* Any history that the analyzer reads, written as another tool's. */
+static int
+history_run_rewrite(const struct history_command *c, const char *path,
+                    struct error *err)
+{
+    struct record_writer *writer =
+        record_writer_new(stdout, c->as == NULL ? "jsonl" : c->as, err);
+    const struct format_ops *format;
+    struct record_file file = {0};
+    struct error ignored;
+    int result;
+
+    if (writer == NULL)
+        return -1;
+    result = format_read(path, c->format, &format, &file, history_write_record,
+                         writer, err);
+    if (record_writer_close(writer, result == 0 ? err : &ignored) < 0)
+        result = -1;
+    return result;
+}
+
 /* JSONL to binary when FILE is JSONL and --to names a file, else to JSONL. */
 static int
 history_run_convert(const struct command *self, const struct history_command *c,
@@ -49,7 +77,12 @@ history_run_convert(const struct command *self, const struct history_command *c,
     struct error err = {0};
     int result;
 
-    if (c->to == NULL)
+    if (c->to != NULL && (c->as != NULL || c->format != NULL))
+        return usage_error(self, "--to writes the binary form of our JSONL; "
+                                 "it goes with neither --as nor --read-as");
+    if (c->as != NULL || c->format != NULL)
+        result = history_run_rewrite(c, path, &err);
+    else if (c->to == NULL)
         result = history_export_jsonl(path, stdout, &err);
     else
         result = history_import_jsonl(path, c->to, &err);
@@ -78,6 +111,10 @@ history_main(const struct command *self, int argc, char **argv)
         {"limit", 0, OPTION_UINT, &c.limit, "NUMBER", "cat: so many events"},
         {"to", 't', OPTION_STRING, &c.to, "FILE",
          "convert: JSONL into this binary file (default: to JSONL)"},
+        {"as", 0, OPTION_STRING, &c.as, "FORMAT",
+         "convert: clients' records as edn or json (Jepsen), or jsonl (ours)"},
+        {"read-as", 0, OPTION_STRING, &c.format, "FORMAT",
+         "convert: how FILE is written ('ordeal check --list-formats')"},
         {"format", 0, OPTION_FORMAT, &c.json, "text|json", "how to print"},
     };
     struct error err = {0};
@@ -103,10 +140,11 @@ history_main(const struct command *self, int argc, char **argv)
 const struct command command_history = {
     .name = "history",
     .synopsis = "cat|stat|convert FILE [options]",
-    .summary = "look into a history, or convert it from and to JSONL",
+    .summary = "look into a history, or convert it",
     .details = "FILE is a history (binary or JSONL) or a bundle. 'cat' prints "
                "one line an event,\n'stat' counts, 'convert' writes JSONL to "
                "standard output, or with --to reads JSONL\nand writes the "
-               "binary form.",
+               "binary form; with --as any history that 'ordeal check' reads "
+               "becomes Jepsen's EDN\nor JSON, or our JSONL.",
     .run = history_main,
 };

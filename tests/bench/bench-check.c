@@ -22,8 +22,9 @@
 #define CLIENTS 10
 #define KEYS 1000
 #define TARGET 5e6
-#define PEER 0.17e6 /* LiMo on queues, text to verdict: the nearest measured   \
-                     */
+#define PEER                                                                   \
+    0.17e6 /* LiMo on queues, text to verdict: the nearest measured            \
+            */
 
 struct bench {
     struct history_writer *writer;

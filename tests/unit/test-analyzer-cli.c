@@ -178,6 +178,99 @@ test_damage_is_unknown(void)
 }
 
 static void
+write_text(const char *path, const char *text)
+{
+    struct error err;
+
+    CHECK_OK(file_write_atomic(path, text, strlen(text), 0600, &err), &err);
+}
+
+/* Another tool's history: found out what it is, judged, and explained. */
+static void
+test_foreign_history(void)
+{
+    struct buf out;
+    json_t *json;
+
+    write_text(in_dir("stale.tsv"), "invoke\t0\twrite\t1\n"
+                                    "ok\t0\twrite\t1\n"
+                                    "invoke\t0\twrite\t2\n"
+                                    "ok\t0\twrite\t2\n"
+                                    "invoke\t1\tread\tnil\n"
+                                    "ok\t1\tread\t1\n");
+    CHECK_INT(CHECK_RUN(&out, in_dir("stale.tsv")), 1);
+    CHECK(strncmp(buf_text(&out), "invalid: ", 9) == 0);
+    CHECK(strstr(buf_text(&out), "was read as 1") != NULL);
+    buf_release(&out);
+    CHECK_INT(CHECK_RUN(&out, "--format", "json", in_dir("stale.tsv")), 1);
+    json = json_loads(buf_text(&out), 0, NULL);
+    CHECK(json != NULL);
+    CHECK_STR(json_string_value(json_object_get(json, "format")),
+              "register-tsv");
+    CHECK(json_integer_value(json_object_get(json, "core_size")) <= 3);
+    CHECK(json_is_string(json_object_get(json, "confirmed_by")));
+    json_decref(json);
+    buf_release(&out);
+}
+
+/* The core alone is a history, and says the same. */
+static void
+test_core_is_a_history(void)
+{
+    const char *endings[] = {"core.jsonl", "core.edn", "core.json"};
+    struct buf out;
+
+    for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+        CHECK_INT(CHECK_RUN(&out, in_dir("stale.tsv"), "--core",
+                            in_dir(endings[i]), "--html", in_dir("page.html"),
+                            "--certificate", in_dir("certificate.json")),
+                  1);
+        buf_release(&out);
+        CHECK_INT(CHECK_RUN(&out, in_dir(endings[i]), "--model", "register"),
+                  1);
+        buf_release(&out);
+    }
+    CHECK(path_exists(in_dir("page.html")));
+    CHECK(path_exists(in_dir("certificate.json")));
+}
+
+static void
+test_foreign_usage(void)
+{
+    struct buf out;
+
+    CHECK_INT(CHECK_RUN(&out, in_dir("stale.tsv"), "--model", "regster"), 64);
+    CHECK(strstr(buf_text(&out), "no model 'regster'") != NULL);
+    buf_release(&out);
+    CHECK_INT(CHECK_RUN(&out, in_dir("stale.tsv"), "--from", "tvs"), 64);
+    buf_release(&out);
+    CHECK_INT(CHECK_RUN(&out, in_dir("stale.tsv"), "--semantics", "loose"), 64);
+    buf_release(&out);
+    CHECK_INT(CHECK_RUN(&out, in_dir("stale.tsv"), "--memory", "4T"), 64);
+    buf_release(&out);
+    CHECK_INT(CHECK_RUN(&out, in_dir("stale.tsv"), "--jobs", "0"), 64);
+    buf_release(&out);
+    CHECK_INT(
+        CHECK_RUN(&out, in_dir("stale.tsv"), "--core", in_dir("no/such/dir")),
+        64);
+    buf_release(&out);
+    write_text(in_dir("queue.edn"),
+               "{:type :invoke :process 0 :f :enqueue :value 1}\n"
+               "{:type :ok :process 0 :f :enqueue :value 1}\n");
+    CHECK_INT(CHECK_RUN(&out, in_dir("queue.edn")), 64);
+    CHECK(strstr(buf_text(&out), "--model") != NULL);
+    buf_release(&out);
+    CHECK_INT(CHECK_RUN(&out, in_dir("queue.edn"), "--model", "fifo-queue"), 0);
+    buf_release(&out);
+    CHECK_INT(CHECK_RUN(&out, "--list-models"), 0);
+    CHECK(strstr(buf_text(&out), "lease-kernel") != NULL);
+    buf_release(&out);
+    CHECK_INT(CHECK_RUN(&out, "--list-formats"), 0);
+    CHECK(strstr(buf_text(&out), "jepsen-edn") != NULL);
+    buf_release(&out);
+}
+
+static void
 test_usage(void)
 {
     struct buf out;
@@ -215,6 +308,9 @@ main(void)
     RUN(test_json);
     RUN(test_bundle_and_unsealed);
     RUN(test_damage_is_unknown);
+    RUN(test_foreign_history);
+    RUN(test_core_is_a_history);
+    RUN(test_foreign_usage);
     RUN(test_usage);
     dir_remove(dir, &err);
     return tap_done();
