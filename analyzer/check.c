@@ -451,6 +451,17 @@ check_contradiction(const struct calls *c, struct check_result *r)
 {
     struct decision *d = &r->decision;
 
+    if (c->model->forgets) {
+        r->verdict = d->verdict = VERDICT_UNKNOWN;
+        r->unknown_parts = 1;
+        d->engine = "folding";
+        snprintf(d->reason, sizeof(d->reason),
+                 "%s (lines %u and %u): it may have been executed twice, which "
+                 "this model allows after a while and cannot follow",
+                 c->contradiction, c->contradiction_lines[0],
+                 c->contradiction_lines[1]);
+        return;
+    }
     r->verdict = VERDICT_INVALID;
     r->invalid_parts = 1;
     d->verdict = VERDICT_INVALID;

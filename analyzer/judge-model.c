@@ -89,7 +89,7 @@ judge_check(struct judgement *j)
 static bool
 judge_contradicted(const struct judgement *j)
 {
-    return j->calls->contradiction != NULL;
+    return j->calls->contradiction != NULL && !j->calls->model->forgets;
 }
 
 static json_t *

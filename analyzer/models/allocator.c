@@ -98,6 +98,7 @@ const struct model_ops model_allocator = {
     .name = "allocator",
     .description = "leases on bundles of resources, with deadlines in slots",
     .functions = allocator_functions,
+    .forgets = true,
     .decode = kernel_decode,
     .prepare = allocator_prepare,
     .init = kernel_init,

@@ -102,6 +102,13 @@ struct model_ops {
     void (*describe_state)(const struct calls *c, const struct model_state *s,
                            struct buf *out);
 
+    /*
+     * The system keeps the record of an operation id for a while only, so a
+     * late attempt may execute again: two answers of one id contradict nothing,
+     * but the folded call does not say what happened.
+     */
+    bool forgets;
+
     /* Asked in this order before the general engines; NULL-terminated. */
     const struct engine_ops *const *exact;
 };

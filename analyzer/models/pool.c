@@ -458,6 +458,7 @@ const struct model_ops model_pool = {
     .name = "pool",
     .description = "capacity that is held until a deadline, then confirmed",
     .functions = pool_functions,
+    .forgets = true,
     .decode = pool_decode,
     .init = pool_init,
     .step = pool_step,

@@ -301,6 +301,7 @@ const struct model_ops model_quota = {
     .name = "quota",
     .description = "buckets that refill with a logical clock and are debited",
     .functions = quota_functions,
+    .forgets = true,
     .decode = quota_decode,
     .init = quota_init,
     .step = quota_step,

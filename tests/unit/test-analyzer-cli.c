@@ -19,9 +19,9 @@ static char dir[] = "/tmp/ordeal-check-XXXXXX";
 static const char *
 in_dir(const char *name)
 {
-    static char path[4][256];
+    static char path[8][256];
     static unsigned next;
-    char *p = path[next++ % 4];
+    char *p = path[next++ % 8];
 
     snprintf(p, 256, "%s/%s", dir, name);
     return p;
