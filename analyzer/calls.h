@@ -128,7 +128,7 @@ const char *value_to_text(const struct calls *c, uint32_t number, size_t *len);
 const char *value_print(const struct calls *c, uint32_t number, char *buf,
                         size_t size);
 
-/* The length and words of a call's list. */
+/* The length and words of a call's list; no list: 0, NULL. */
 static inline uint32_t
 call_list_count(const struct calls *c, uint32_t call)
 {
@@ -138,7 +138,7 @@ call_list_count(const struct calls *c, uint32_t call)
 static inline const uint32_t *
 call_list(const struct calls *c, uint32_t call)
 {
-    return &c->lists[c->list[call] + 1];
+    return c->list[call] == 0 ? NULL : &c->lists[c->list[call] + 1];
 }
 
 #endif

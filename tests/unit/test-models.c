@@ -778,6 +778,133 @@ test_example_is_documented(void)
     CHECK(shown);
 }
 
+/* ---- anything at all ---- */
+
+static struct tree
+garbage(struct arena *a, struct rng *rng, int depth)
+{
+    static const char *const texts[] = {
+        "",       "r",     "w",        "append",    "read",  "write",
+        "code",   "ok",    "resource", "resources", "lease", "holder",
+        "epoch",  "slot",  "state",    "reserved",  "pool",  "hold",
+        "bucket", "limit", "amount",   "initial",   "total", "quantity",
+        "ttl",    "owner", "token",    "from",      "to",    "deadline",
+        "empty",  "found", "expired",  "busy",      "claim", "any"};
+    static const int64_t numbers[] = {0, 1, 2, 3, 7, INT64_MAX, INT64_MIN, -1};
+    struct tree t = {.kind = (enum tree_kind)rng_below(rng, TREE_MAP + 1)};
+
+    if (depth == 0 && (t.kind == TREE_LIST || t.kind == TREE_MAP)) {
+        t.kind = TREE_INT;
+    }
+    switch (t.kind) {
+    case TREE_BOOL:
+        t.truth = rng_below(rng, 2) == 0;
+        break;
+    case TREE_INT:
+        t.integer = numbers[rng_below(rng, 8)];
+        break;
+    case TREE_REAL:
+        t.real = 0.5;
+        break;
+    case TREE_STRING:
+    case TREE_KEYWORD:
+        t.text = texts[rng_below(rng, sizeof(texts) / sizeof(texts[0]))];
+        t.count = (uint32_t)strlen(t.text);
+        break;
+    case TREE_LIST:
+    case TREE_MAP: {
+        uint32_t width = t.kind == TREE_MAP ? 2 : 1;
+        t.count = (uint32_t)rng_below(rng, 5);
+        struct tree *items =
+            arena_alloc(a, (t.count * width + 1) * sizeof(*items));
+        for (uint32_t i = 0; i < t.count * width; i++) {
+            items[i] = garbage(a, rng, depth - 1);
+        }
+        t.items = items;
+        break;
+    }
+    default:
+        break;
+    }
+    return t;
+}
+
+static void
+garbage_record(struct script *s, struct rng *rng, const char *function,
+               enum record_type type)
+{
+    struct error err = {0};
+    struct tree value = garbage(&s->arena, rng, 3);
+    struct tree key = garbage(&s->arena, rng, 1);
+    struct tree error = garbage(&s->arena, rng, 1);
+    struct record r = {.type = type,
+                       .process = type == RECORD_INVOKE ? (int64_t)++s->line
+                                                        : (int64_t)s->line,
+                       .function = function,
+                       .value = &value,
+                       .key = rng_below(rng, 4) == 0 ? &key : NULL,
+                       .error = rng_below(rng, 2) == 0 ? &error : NULL,
+                       .position = RECORD_POSITION_NONE,
+                       .time_ns = -1,
+                       .line = s->line};
+    /* What is refused is refused; the rest must be sound calls. */
+    if (calls_add(s->c, &r, &err) < 0) {
+        CHECK(err.text[0] != '\0');
+    }
+}
+
+/* One that is refused when it ends stays open, and is refused again: then
+ * there is nothing to step through. */
+static bool
+garbage_history(const struct model_ops *m, struct rng *rng)
+{
+    struct script s = {0};
+    struct calls_options options = {.model = m,
+                                    .knossos = rng_below(rng, 2) == 0};
+    uint32_t count = 0, records = 1 + (uint32_t)rng_below(rng, 4);
+    struct buf words;
+
+    while (m->functions[count] != NULL) {
+        count++;
+    }
+    arena_init(&s.arena);
+    buf_init(&words, 1 << 16);
+    s.c = calls_new(&options, &s.err);
+    for (uint32_t i = 0; i < records; i++) {
+        const char *f = m->functions[rng_below(rng, count)];
+        garbage_record(&s, rng, f, RECORD_INVOKE);
+        garbage_record(&s, rng, f,
+                       rng_below(rng, 4) == 0 ? RECORD_INFO : RECORD_OK);
+    }
+    bool whole = calls_finish(s.c, &s.err) == 0;
+    for (uint32_t i = 0; whole && i < s.c->count; i++) {
+        model_describe(s.c, i, &words);
+    }
+    if (whole && m->step != NULL) {
+        CHECK(judge(s.c) != VERDICT_UNKNOWN || s.c->count == 0);
+    }
+    buf_release(&words);
+    decoded_end(&s);
+    return whole;
+}
+
+static void
+test_garbage(void)
+{
+    uint32_t whole = 0;
+
+    for (uint32_t m = 0; model_registry[m] != NULL; m++) {
+        struct rng rng;
+
+        rng_init(&rng, m);
+        for (int i = 0; i < 3000; i++) {
+            whole += garbage_history(model_registry[m], &rng);
+        }
+    }
+    printf("# %u histories were taken\n", whole);
+    CHECK(whole > 5000);
+}
+
 /* ---- random histories ---- */
 
 static void
@@ -870,6 +997,7 @@ main(void)
     RUN(test_registry);
     RUN(test_example);
     RUN(test_example_is_documented);
+    RUN(test_garbage);
     RUN(test_random_valid);
     RUN(test_random_corrupt);
     RUN(test_random_large);
