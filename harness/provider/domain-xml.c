@@ -109,6 +109,28 @@ domain_put_disk(struct buf *out, const char *path, const char *target,
     buf_puts(out, "</disk>\n");
 }
 
+/*
+ * The data disk behind a platter.  'none' and 'writeback' are the same to NBD;
+ * 'writethrough' would make every write FUA, so that a power cut could lose
+ * nothing.
+ */
+static void
+domain_put_platter(struct buf *out, const char *socket_path, const char *target,
+                   const char *serial)
+{
+    buf_puts(out, "<disk type='network' device='disk'>\n"
+                  "<driver name='qemu' type='raw' cache='none' "
+                  "error_policy='report' rerror_policy='report' "
+                  "discard='unmap'/>\n"
+                  "<source protocol='nbd' name=''>\n"
+                  "<host transport='unix' socket='");
+    xml_put(out, socket_path);
+    buf_printf(out,
+               "'/>\n</source>\n<target dev='%s' bus='virtio'/>\n"
+               "<serial>%s</serial>\n</disk>\n",
+               target, serial);
+}
+
 static void
 domain_put_devices(struct buf *out, const struct domain_spec *s)
 {
@@ -123,7 +145,10 @@ domain_put_devices(struct buf *out, const struct domain_spec *s)
         xml_element(out, "emulator", NULL, s->emulator);
     domain_put_disk(out, root.data, "vda", "ordeal-root", false);
     domain_put_disk(out, s->config_path, "vdb", "ordeal-config", false);
-    domain_put_disk(out, s->data_path, "vdc", "ordeal-data", true);
+    if (s->data_socket != NULL)
+        domain_put_platter(out, s->data_socket, "vdc", "ordeal-data");
+    else
+        domain_put_disk(out, s->data_path, "vdc", "ordeal-data", true);
     buf_release(&root);
     buf_printf(out,
                "<controller type='usb' model='none'/>\n"

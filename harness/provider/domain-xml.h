@@ -14,6 +14,7 @@ struct domain_spec {
     const char *emulator; /* NULL: libvirt's choice */
     unsigned memory_mib, vcpus;
     const char *image_dir, *config_path, *data_path, *console_path;
+    const char *data_socket; /* of the platter that serves data_path; or NULL */
     uint16_t switch_port, qemu_port; /* the cluster NIC's two ends */
     const struct door *forwards;     /* host to guest TCP, SSH included */
     unsigned forward_count;

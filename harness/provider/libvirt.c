@@ -6,6 +6,7 @@
  *
  *   host --127.0.0.1:PORT--> QEMU user network --> mgmt NIC     (SSH, doors)
  *   host: switch thread <--UDP frames--> QEMU  --> cluster NIC
+ *   host: nbdkit with the platter <--unix socket-- QEMU <-- data disk
  *
  * Guests are transient domains: power off destroys one, power on creates it
  * again from the same description, disks and ports.
@@ -38,10 +39,12 @@
 #include "harness/provider/runtime-dir.h"
 #include "harness/remote/keys.h"
 #include "nemesis/fabric/switch.h"
+#include "nemesis/platter/platter.h"
 
 #define LIBVIRT_BOOT_TIMEOUT_NS (120 * NS_PER_S)
 #define LIBVIRT_BOOT_SLICE_NS (2 * NS_PER_S)
 #define LIBVIRT_END_TIMEOUT_NS (15 * NS_PER_S)
+#define LIBVIRT_PLATTER_TIMEOUT_NS (15 * NS_PER_S)
 #define LIBVIRT_CONSOLE_TAIL 160
 #define LIBVIRT_CONSOLE_BYTES_MAX (16 << 20)
 #define LIBVIRT_USER_NAME "root"
@@ -57,6 +60,7 @@ struct libvirt_node {
     struct door forwards[NODE_DOORS_MAX + 1];
     unsigned forward_count;
     char *config_path, *data_path;
+    struct platter platter; /* serves data_path; not with a foreign libvirt */
 };
 
 struct libvirt {
@@ -155,6 +159,28 @@ libvirt_fill_node(struct libvirt *l, unsigned index)
                                   .host_key = xstrdup(n->host_key.public_line)};
 }
 
+/*
+ * Another user's QEMU (qemu:///system) could not open our socket, and one on
+ * another host could not reach it: those have the file itself.
+ */
+static int
+libvirt_start_platter(struct libvirt *l, unsigned index, struct error *err)
+{
+    struct libvirt_node *n = &l->nodes[index];
+    char name[32];
+    struct platter_config c = {.name = name,
+                               .dir = l->cluster.runtime_dir,
+                               .image = n->data_path,
+                               .seed = index + 1};
+
+    if (l->connection.root[0] == '\0')
+        return 0;
+    snprintf(name, sizeof(name), "n%u-data", index + 1);
+    return platter_start(
+        &n->platter, &c,
+        clock_now_ns(clock_monotonic()) + LIBVIRT_PLATTER_TIMEOUT_NS, err);
+}
+
 static int
 libvirt_prepare_node(struct libvirt *l, const struct cluster_spec *spec,
                      unsigned index, struct error *err)
@@ -168,7 +194,8 @@ libvirt_prepare_node(struct libvirt *l, const struct cluster_spec *spec,
     n->data_path = xasprintf("%s/n%u-data.img", dir, index + 1);
     if (ssh_key_generate(&n->host_key, n->domain_name, err) < 0 ||
         libvirt_reserve_ports(n, spec, err) < 0 ||
-        guest_make_disk(n->data_path, spec->data_disk_mib, err) < 0)
+        guest_make_disk(n->data_path, spec->data_disk_mib, err) < 0 ||
+        libvirt_start_platter(l, index, err) < 0)
         return -1;
     libvirt_fill_node(l, index);
     l->cluster.node_count = index + 1;
@@ -208,6 +235,7 @@ libvirt_describe_node(struct libvirt *l, const struct cluster_spec *spec,
         .image_dir = spec->image_dir,
         .config_path = n->config_path,
         .data_path = n->data_path,
+        .data_socket = n->platter.socket_path,
         .console_path = node->console_path,
         .switch_port = switch_local_port(l->fabric, index),
         .qemu_port = n->qemu_port,
@@ -307,6 +335,35 @@ libvirt_wait_ssh(struct libvirt *l, unsigned index, struct clock *clock,
                      last.text, tail[0] == '\0' ? "(empty)" : tail);
 }
 
+/*
+ * The guest has made and mounted its file system by now.  If its flushes do
+ * not arrive, or every write is FUA, a power cut would prove nothing.
+ */
+static int
+libvirt_check_platter(struct libvirt *l, unsigned index, struct error *err)
+{
+    const struct platter *p = &l->nodes[index].platter;
+    json_t *stats;
+    json_int_t flushes = 0, fua = 0;
+    int rc;
+
+    if (p->pid == 0)
+        return 0;
+    stats = platter_command(
+        p, clock_now_ns(clock_monotonic()) + LIBVIRT_PLATTER_TIMEOUT_NS, err,
+        "stats");
+    if (stats == NULL)
+        return -1;
+    rc = json_unpack(stats, "{s:I, s:I}", "flushes", &flushes, "fua", &fua);
+    json_decref(stats);
+    if (rc == 0 && flushes > 0 && fua == 0)
+        return 0;
+    return error_set(err, ERROR_ENVIRONMENT,
+                     "the data disk saw %lld flushes and %lld FUA writes: its "
+                     "cache is not written back as a disk's",
+                     (long long)flushes, (long long)fua);
+}
+
 struct libvirt_boot {
     struct libvirt *l;
     struct clock *clock;
@@ -329,6 +386,8 @@ libvirt_boot_main(void *arg)
     if (b->rc == 0)
         b->rc = libvirt_wait_ssh(b->l, b->index, b->clock, b->given_up,
                                  start + LIBVIRT_BOOT_TIMEOUT_NS, &b->err);
+    if (b->rc == 0)
+        b->rc = libvirt_check_platter(b->l, b->index, &b->err);
     ready = clock_now_ns(b->clock);
     if (b->rc == 0)
         log_info("provider",
@@ -439,6 +498,14 @@ libvirt_destroy(struct provider *p, struct error *err)
                     clock_now_ns(p->clock) + LIBVIRT_END_TIMEOUT_NS,
                     rc == 0 ? &first : &next) < 0)
         rc = -1;
+    /* After QEMU, which flushes when it ends and is waited for by nbdkit. */
+    for (unsigned i = 0; i < NODE_COUNT_MAX; i++)
+        if (platter_stop(&l->nodes[i].platter, rc == 0 ? &first : &next) < 0)
+            rc = -1;
+    if (platter_recover(l->cluster.runtime_dir,
+                        clock_now_ns(p->clock) + LIBVIRT_END_TIMEOUT_NS,
+                        rc == 0 ? &first : &next) < 0)
+        rc = -1;
     libvirt_stop_fabric(l);
     for (unsigned i = 0; i < NODE_COUNT_MAX; i++)
         libvirt_release_node(&l->nodes[i]);
@@ -537,6 +604,8 @@ libvirt_recover_dir(const char *dir, struct error *err)
         return -1;
     if (count > 0)
         log_info("provider", "ended %d virtual machines of '%s'", count, dir);
+    if (platter_recover(dir, deadline_ns, err) < 0)
+        return -1;
     return runtime_dir_remove(dir, err);
 }
 

@@ -15,5 +15,5 @@ libordeal_provider_a_SOURCES = \
 	%D%/supervise.c %D%/supervise.h
 libordeal_provider_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBVIRT_CFLAGS) \
 	$(JANSSON_CFLAGS)
-ORDEAL_PROVIDER_LIBS = libordeal-provider.a libordeal-fabric.a \
+ORDEAL_PROVIDER_LIBS = libordeal-provider.a libordeal-platter.a libordeal-fabric.a \
 	libordeal-remote.a $(LIBVIRT_LIBS) $(SSH2_LIBS) $(ORDEAL_BASE_LIBS)

@@ -345,6 +345,26 @@ test_domain_description_is_escaped(void)
                       "hostfwd=tcp:127.0.0.1:17100-10.0.2.15:7100'/>"));
     CHECK(strstr(xml, "<domain type='qemu'"));
     CHECK(strstr(xml, "error_policy='report'"));
+    CHECK(strstr(xml, "<source file='/d'/>"));
+}
+
+static void
+test_a_platter_takes_the_place_of_the_file(void)
+{
+    struct domain_spec s = {.name = "ordeal-n1",
+                            .node = "n1",
+                            .image_dir = "/i",
+                            .config_path = "/c",
+                            .data_path = "/d",
+                            .data_socket = "/it's.sock",
+                            .console_path = "/o"};
+    CLEANUP_FREE char *xml = domain_xml(&s);
+
+    CHECK(strstr(xml, "<host transport='unix' socket='/it&apos;s.sock'/>"));
+    CHECK(strstr(xml, "cache='none' error_policy='report' "
+                      "rerror_policy='report' discard='unmap'"));
+    CHECK(strstr(xml, "<serial>ordeal-data</serial>"));
+    CHECK(strstr(xml, "<source file='/d'/>") == NULL);
 }
 
 static void
@@ -617,6 +637,7 @@ main(void)
     RUN(test_config_archive_is_a_tar);
     RUN(test_data_disk_is_sparse_and_new);
     RUN(test_domain_description_is_escaped);
+    RUN(test_a_platter_takes_the_place_of_the_file);
     RUN(test_a_virtual_cpu_runs_or_the_reason_is_known);
     RUN(test_processes_of_a_directory_are_found_and_ended);
     RUN(test_the_supervisor_reaps_and_passes_on);
