@@ -23,6 +23,8 @@
  *     obligation, and a read that is done is none either.  Only the minimal
  *     ones are kept
  *   - an open call is used only right before a call that needs it
+ *   - of open calls that were used instead of each other, it is better to have
+ *     used the one that can do less (struct model_ops, covers)
  *
  * Memory: configurations times live calls, and twelve bytes for each call in an
  * explanation that still lives, which share their beginnings (struct node).
@@ -59,8 +61,18 @@ struct configuration {
 struct digest {
     uint32_t chain; /* next in the table */
     uint32_t hash;  /* of state and linearized calls */
-    uint64_t rest;  /* the other bits, folded: a subset stays one */
+    uint64_t rest;  /* the other bits, folded: what is better has fewer */
 };
+
+/* Of open calls: which can do the same and more (struct model_ops, covers). */
+struct cover {
+    uint64_t *by;    /* per open bit, a set of open bits */
+    uint32_t *group; /* per open bit; calls that cover each other share it */
+};
+
+/* More open calls than this, and nobody asks what covers what: the sets would
+ * be larger than all else. */
+#define COVER_MAX 2048
 #define UNQUEUED (UINT32_MAX - 1)
 
 struct set {
@@ -91,6 +103,7 @@ struct search {
     uint32_t stride;      /* of sets, in words */
     struct set now, next, work;
     struct live_calls live;
+    struct cover cover;       /* NULLs: not known */
     struct outlook *outlooks; /* per state */
     uint32_t outlook_cap;
     uint64_t *legal; /* pure_words per state */
@@ -211,8 +224,15 @@ set_digest(const struct search *s, uint32_t state, const uint64_t *bits)
     for (; i < s->w->effect_words; i++) {
         h = space_mix(h, bits[i]);
     }
-    for (uint32_t turn = 0; i < s->w->words; i++, turn += 23) {
+    uint32_t end = s->w->words - (s->cover.by != NULL ? s->w->open_words : 0);
+    for (uint32_t turn = 0; i < end; i++, turn += 23) {
         rest |= bits[i] << turn % 64 | bits[i] >> (64 - turn % 64) % 64;
+    }
+    for (; i < s->w->words; i++) {
+        for (uint64_t left = bits[i]; left != 0; left &= left - 1) {
+            uint32_t bit = (i - end) * 64 + (uint32_t)__builtin_ctzll(left);
+            rest |= UINT64_C(1) << (s->cover.group[bit] * 37 + 23) % 64;
+        }
     }
     return (struct digest){NONE, (uint32_t)(h ^ (h >> 32)), rest};
 }
@@ -261,6 +281,46 @@ words_within(const uint64_t *x, const uint64_t *y, uint32_t count)
     return true;
 }
 
+/*
+ * Whether used open calls x are no worse than y: what only x used, only y used
+ * too, or only y used something that covers it.  (Greedy: it may miss some.)
+ */
+static bool
+opens_within(const struct search *s, const uint64_t *x, const uint64_t *y)
+{
+    uint32_t words = s->w->open_words;
+    uint64_t taken[COVER_MAX / 64];
+
+    if (s->cover.by == NULL) {
+        return words_within(x, y, words);
+    }
+    memset(taken, 0, words * sizeof(*taken));
+    for (uint32_t i = 0; i < words; i++) {
+        for (uint64_t left = x[i] & ~y[i]; left != 0; left &= left - 1) {
+            uint32_t bit = i * 64 + (uint32_t)__builtin_ctzll(left), j = 0;
+            const uint64_t *by = &s->cover.by[(size_t)bit * words];
+            while (j < words && (by[j] & y[j] & ~x[j] & ~taken[j]) == 0) {
+                j++;
+            }
+            if (j == words) {
+                return false;
+            }
+            uint64_t free = by[j] & y[j] & ~x[j] & ~taken[j];
+            taken[j] |= free & -free;
+        }
+    }
+    return true;
+}
+
+/* Whether bits x, beyond those of effects, are no worse than y. */
+static bool
+rest_within(const struct search *s, const uint64_t *x, const uint64_t *y)
+{
+    uint32_t pure = s->w->pure_words;
+
+    return words_within(x, y, pure) && opens_within(s, x + pure, y + pure);
+}
+
 /* Takes what is at *link out of its chain and forgets it. */
 static void
 set_remove(struct search *s, struct set *set, uint32_t *link)
@@ -284,7 +344,7 @@ static bool
 set_dominated(struct search *s, struct set *set, const struct digest *digest,
               uint32_t state, const uint64_t *bits)
 {
-    uint32_t effect = s->w->effect_words, rest = s->w->words - effect;
+    uint32_t effect = s->w->effect_words;
     uint32_t *head = &set->heads[digest->hash & set->head_mask], *link = head;
 
     while (*link != NONE) {
@@ -297,14 +357,14 @@ set_dominated(struct search *s, struct set *set, const struct digest *digest,
             const uint64_t *have = bits_of(c) + effect;
             bool same =
                 c->state == state && words_equal(bits_of(c), bits, effect);
-            if (same && better && words_within(have, bits + effect, rest)) {
+            if (same && better && rest_within(s, have, bits + effect)) {
                 /* To the front: it will be better than others as well. */
                 *link = d->chain;
                 d->chain = *head;
                 *head = i;
                 return true;
             }
-            if (same && worse && words_within(bits + effect, have, rest)) {
+            if (same && worse && rest_within(s, bits + effect, have)) {
                 set_remove(s, set, link);
                 continue;
             }
@@ -755,6 +815,37 @@ answered(struct search *s, uint32_t member)
     }
 }
 
+/* What a new open call covers, and what covers it. */
+static void
+cover_add(struct search *s, uint32_t bit)
+{
+    const struct calls *c = s->w->p->calls;
+    uint32_t base = (s->w->words - s->w->open_words) * 64;
+    uint32_t words = s->w->open_words, x = s->live.of[bit].call;
+    uint32_t *group = s->cover.group;
+
+    group[bit - base] = bit - base;
+    for (uint32_t i = 0; i + 1 < s->live.opens.count; i++) {
+        uint32_t other = s->live.opens.items[i], y = s->live.of[other].call;
+        bool over = c->model->covers(c, x, y),
+             under = c->model->covers(c, y, x);
+        if (over) {
+            bit_set(&s->cover.by[(size_t)(other - base) * words], bit - base);
+        }
+        if (under) {
+            bit_set(&s->cover.by[(size_t)(bit - base) * words], other - base);
+        }
+        if ((!over && !under) || group[other - base] == group[bit - base]) {
+            continue;
+        }
+        uint32_t from = group[bit - base], to = group[other - base];
+        for (uint32_t j = 0; j < s->live.opens.count; j++) {
+            uint32_t *g = &group[s->live.opens.items[j] - base];
+            *g = *g == from ? to : *g;
+        }
+    }
+}
+
 static void
 invoked(struct search *s, uint32_t member)
 {
@@ -763,6 +854,9 @@ invoked(struct search *s, uint32_t member)
         s->failed = true;
     } else if (window_kind(s->w, member) == WINDOW_PURE) {
         bit_set(s->fresh, window_bit(s->w, member) - s->w->effect_words * 64);
+    } else if (s->cover.by != NULL &&
+               window_kind(s->w, member) == WINDOW_OPEN) {
+        cover_add(s, window_bit(s->w, member));
     }
 }
 
@@ -814,6 +908,28 @@ configurations_run(void *search, uint64_t steps)
 
 /* ---- beginning and end ---- */
 
+static size_t
+cover_bytes(const struct window *w)
+{
+    size_t bits = (size_t)w->open_words * 64;
+
+    return bits * (w->open_words * sizeof(uint64_t) + sizeof(uint32_t));
+}
+
+/* Without it, or without memory for it, the search is slower. */
+static void
+cover_init(struct search *s)
+{
+    size_t bits = (size_t)s->w->open_words * 64;
+
+    if (s->w->p->calls->model->covers == NULL || bits == 0 ||
+        bits > COVER_MAX || !budget_take(s->b, cover_bytes(s->w))) {
+        return;
+    }
+    s->cover.by = xcalloc(bits * s->w->open_words, sizeof(*s->cover.by));
+    s->cover.group = xcalloc(bits, sizeof(*s->cover.group));
+}
+
 static void
 configurations_release(void *search)
 {
@@ -825,6 +941,11 @@ configurations_release(void *search)
     set_release(s, &s->work);
     budget_free(b, s->buckets.items, s->buckets.cap, sizeof(uint32_t));
     live_release(&s->live);
+    if (s->cover.by != NULL) {
+        free(s->cover.by);
+        free(s->cover.group);
+        budget_give(b, cover_bytes(s->w));
+    }
     budget_free(b, s->outlooks, s->outlook_cap, sizeof(*s->outlooks));
     budget_free(b, s->legal, s->legal_cap, s->w->pure_words * sizeof(uint64_t));
     budget_free(b, s->moves, s->move_cap, sizeof(*s->moves));
@@ -865,6 +986,7 @@ configurations_make(const struct window *w, struct budget *b)
         configurations_release(s);
         return NULL;
     }
+    cover_init(s);
     return s;
 }
 
@@ -890,6 +1012,12 @@ explanation(struct search *s, uint32_t *ret_count)
         calls[--count] = node_at(s, n)->call;
     }
     return calls;
+}
+
+static uint32_t
+configurations_progress(const void *search)
+{
+    return ((const struct search *)search)->event;
 }
 
 static bool
@@ -923,6 +1051,7 @@ const struct search_ops search_configurations = {
     .name = "configurations",
     .make = configurations_make,
     .run = configurations_run,
+    .progress = configurations_progress,
     .finish = configurations_finish,
     .release = configurations_release,
 };

@@ -485,6 +485,12 @@ depth_make(const struct window *w, struct budget *b)
     return s;
 }
 
+static uint32_t
+depth_progress(const void *search)
+{
+    return ((const struct search *)search)->furthest;
+}
+
 static bool
 depth_finish(void *search, enum search_status status, struct decision *ret)
 {
@@ -523,6 +529,7 @@ const struct search_ops search_depth = {
     .name = "depth",
     .make = depth_make,
     .run = depth_run,
+    .progress = depth_progress,
     .finish = depth_finish,
     .release = depth_release,
 };

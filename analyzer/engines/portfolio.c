@@ -6,8 +6,10 @@
  *
  * Depth goes first, for a moment, because most histories are easy.  Afterwards
  * that search runs which had less time so far, in slices that grow: the answer
- * comes after at most twice the time of the better one.  A search that runs out
- * of memory gives its memory back, and the other one goes on.
+ * comes after about twice the time of the better one.  A turn in which a search
+ * came no further into the history counts four times: it is likely to be lost.
+ * A search that runs out of memory gives its memory back, and the other one
+ * goes on.
  */
 #include "config.h"
 
@@ -20,6 +22,7 @@
 #define FIRST_STEPS 1024         /* well below a millisecond */
 #define SLICE_NS (4 * NS_PER_MS) /* long enough that turns cost nothing */
 #define SLICE_STEPS_MAX (1u << 20)
+#define STUCK_PRICE 4 /* who came no further in a turn waits so much longer */
 
 struct runner {
     const struct search_ops *ops;
@@ -47,11 +50,13 @@ static void
 runner_turn(struct portfolio *p, struct runner *r)
 {
     int64_t begin = clock_now_ns(p->b->clock);
+    uint32_t progress = r->ops->progress(r->search);
 
     r->status = r->ops->run(r->search, r->slice);
     int64_t used = clock_now_ns(p->b->clock) - begin;
+    bool stuck = progress == r->ops->progress(r->search);
     /* At least something, so that turns change under a clock that stands. */
-    r->used_ns += used > 0 ? used : 1;
+    r->used_ns += (used > 0 ? used : 1) * (stuck ? STUCK_PRICE : 1);
     if (used < SLICE_NS / 2 && r->slice < SLICE_STEPS_MAX) {
         r->slice *= 2;
     } else if (used > SLICE_NS * 2 && r->slice > 64) {

@@ -25,6 +25,8 @@ struct search_ops {
     void *(*make)(const struct window *w, struct budget *b);
     /* Goes on for about so many steps of the model (UINT64_MAX: to the end). */
     enum search_status (*run)(void *search, uint64_t steps);
+    /* How far into the events it came; never falls. */
+    uint32_t (*progress)(const void *search);
     /* Fills in all but the verdict's reason and the peak.  For VALID it may
      * fail for want of memory: false. */
     bool (*finish)(void *search, enum search_status status,

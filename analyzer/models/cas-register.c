@@ -30,6 +30,7 @@ const struct model_ops model_cas_register = {
     .init = register_init,
     .step = register_step,
     .pure = register_pure,
+    .covers = register_covers,
     .describe = register_describe,
     .describe_state = register_describe_state,
     .exact = cas_register_exact,

@@ -128,6 +128,7 @@ void register_init(const struct calls *c, uint32_t key,
 bool register_step(const struct calls *c, uint32_t call,
                    const struct model_state *in, struct model_state *out);
 bool register_pure(const struct calls *c, uint32_t call);
+bool register_covers(const struct calls *c, uint32_t x, uint32_t y);
 void register_describe(const struct calls *c, uint32_t call, struct buf *out);
 void register_describe_state(const struct calls *c, const struct model_state *s,
                              struct buf *out);

@@ -87,6 +87,13 @@ struct model_ops {
     bool (*pure)(const struct calls *c, uint32_t call);
 
     /*
+     * Whether the open call x can do whatever the open call y can: wherever y
+     * is legal x is legal too, and the same state follows.  Saves the searches
+     * from trying which of them it was.  NULL: only equal calls can.
+     */
+    bool (*covers)(const struct calls *c, uint32_t x, uint32_t y);
+
+    /*
      * The keys a call works on when that may be several; at most 'cap', the
      * number of all is returned.  Calls that share no key, directly or through
      * others, are judged apart.  NULL: the key column alone.  With several keys

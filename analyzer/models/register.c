@@ -174,6 +174,14 @@ register_pure(const struct calls *c, uint32_t call)
     }
 }
 
+/* A write does what a compare-and-set to the same value does. */
+bool
+register_covers(const struct calls *c, uint32_t x, uint32_t y)
+{
+    return c->function[x] == REGISTER_WRITE && c->function[y] == REGISTER_CAS &&
+           c->result[y] != 0 && c->a[x] == c->b[y];
+}
+
 void
 register_describe(const struct calls *c, uint32_t call, struct buf *out)
 {
