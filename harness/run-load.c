@@ -11,6 +11,7 @@
 #include "harness/base/log.h"
 #include "harness/deploy.h"
 #include "harness/run-internal.h"
+#include "nemesis/fabric/switch.h"
 
 #define RUN_SETUP_TIMEOUT_NS (30 * NS_PER_S)
 #define RUN_POLL_NS (100 * NS_PER_MS)
@@ -77,6 +78,8 @@ run_start_nemesis(struct run *r, struct error *err)
                              .remotes = r->nemesis_remotes,
                              .clock = r->clock,
                              .fabric = provider_fabric(&r->site.provider)};
+    if (r->world.fabric != NULL)
+        switch_set_seed(r->world.fabric, r->seed);
     if (path == NULL || nemesis_check(&r->world, &r->plan, err) < 0)
         return -1;
     r->faults_file = fopen(path, "ae");

@@ -470,8 +470,10 @@ libvirt_stop_fabric(struct libvirt *l)
         struct switch_port_stats s;
 
         switch_stats(l->fabric, i, &s);
-        log_debug("provider", "%s: %" PRIu64 " frames in, %" PRIu64 " out",
-                  name, s.frames_in, s.frames_out);
+        log_debug("provider",
+                  "%s: %" PRIu64 " frames in, %" PRIu64 " out, %" PRIu64
+                  " lost in the guest's full socket",
+                  name, s.frames_in, s.frames_out, s.station_drops);
         if (s.overflow + s.failed + s.malformed + s.foreign > 0)
             log_warning("provider",
                         "%s: cluster network: %" PRIu64 " frames lost in the "
@@ -491,6 +493,9 @@ libvirt_destroy(struct provider *p, struct error *err)
 
     if (!l->created)
         return 0;
+    /* While QEMU's sockets are there; for the log only. */
+    if (l->fabric != NULL && switch_read_drops(l->fabric, &next) < 0)
+        log_debug("provider", "%s, continuing", next.text);
     for (unsigned i = 0; i < NODE_COUNT_MAX; i++)
         if (libvirt_stop_domain(&l->nodes[i], rc == 0 ? &first : &next) < 0)
             rc = -1;
@@ -550,9 +555,16 @@ static int
 libvirt_power_off(struct provider *p, unsigned node, struct error *err)
 {
     struct libvirt *l = p->state;
+    struct link_set links = {{0}};
 
     assert(l->created && node < l->cluster.node_count);
-    return libvirt_stop_domain(&l->nodes[node], err);
+    if (libvirt_stop_domain(&l->nodes[node], err) < 0)
+        return -1;
+    /* What still waits for the dead machine is not for its successor. */
+    for (unsigned peer = 0; peer < l->cluster.node_count; peer++)
+        link_set_add_both(&links, node, peer);
+    switch_purge(l->fabric, &links);
+    return 0;
 }
 
 static int

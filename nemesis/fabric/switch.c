@@ -355,13 +355,21 @@ switch_new(const struct switch_port_config *ports, unsigned port_count,
     return sw;
 }
 
+static void
+switch_init_links(struct fabric_switch *sw, void *ctx)
+{
+    const uint64_t *seed = ctx;
+
+    assert(sw->rule_id_last == 0);
+    for (unsigned from = 0; from < sw->port_count; from++)
+        for (unsigned to = 0; to < sw->port_count; to++)
+            link_init(&sw->links[from][to].link, *seed, from, to);
+}
+
 void
 switch_set_seed(struct fabric_switch *sw, uint64_t seed)
 {
-    assert(!sw->running && sw->rule_id_last == 0);
-    for (unsigned from = 0; from < sw->port_count; from++)
-        for (unsigned to = 0; to < sw->port_count; to++)
-            link_init(&sw->links[from][to].link, seed, from, to);
+    switch_ask(sw, switch_init_links, &seed);
 }
 
 int

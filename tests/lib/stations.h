@@ -82,8 +82,8 @@ stations_make(struct stations *s, uint64_t seed)
     }
     s->sw = switch_new(config, STATIONS, &s->err);
     CHECK(s->sw != NULL);
-    switch_set_seed(s->sw, seed);
     CHECK_OK(switch_start(s->sw, &s->err), &s->err);
+    switch_set_seed(s->sw, seed);
 }
 
 static inline void
