@@ -298,7 +298,7 @@ opens_within(const struct search *s, const uint64_t *x, const uint64_t *y)
     for (uint32_t i = 0; i < words; i++) {
         for (uint64_t left = x[i] & ~y[i]; left != 0; left &= left - 1) {
             uint32_t bit = i * 64 + (uint32_t)__builtin_ctzll(left), j = 0;
-            const uint64_t *by = &s->cover.by[(size_t)bit * words];
+            const uint64_t *by = s->cover.by + (size_t)bit * words;
             while (j < words && (by[j] & y[j] & ~x[j] & ~taken[j]) == 0) {
                 j++;
             }
