@@ -39,7 +39,8 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/view.c
 libordeal_analyzer_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 ORDEAL_ANALYZER_LIBS = libordeal-analyzer.a $(ORDEAL_BASE_LIBS)
-EXTRA_DIST += docs/CHECKERS.md docs/MODELS.md docs/TRANSACTIONS.md
+EXTRA_DIST += docs/CHECKERS.md docs/ENGINES.md docs/EXACT-ENGINES.md \
+	docs/MODELS.md docs/TRANSACTIONS.md
 include analyzer/formats/local.mk
 include analyzer/models/local.mk
 include analyzer/engines/local.mk
