@@ -32,15 +32,25 @@ BENCH_SECONDS = 5
 bench-replica: replica-bench$(EXEEXT) ordeal-replica$(EXEEXT)
 	ORDEAL_BUILDDIR=. ./replica-bench$(EXEEXT) $(BENCH_SECONDS)
 
-# 'make bench-analyzer [BENCH_OPERATIONS=N]': how fast a history is judged.
-EXTRA_PROGRAMS += analyzer-bench
-CLEANFILES += analyzer-bench$(EXEEXT)
-analyzer_bench_SOURCES = %D%/bench-analyzer.c
-analyzer_bench_LDADD = $(ORDEAL_ANALYZER_LIBS)
+# 'make bench-checkers [BENCH_OPERATIONS=N]': the domain checkers.
+EXTRA_PROGRAMS += checkers-bench
+CLEANFILES += checkers-bench$(EXEEXT)
+checkers_bench_SOURCES = %D%/bench-checkers.c
+checkers_bench_LDADD = $(ORDEAL_ANALYZER_LIBS)
 BENCH_OPERATIONS = 1000000
+.PHONY: bench-checkers
+bench-checkers: checkers-bench$(EXEEXT)
+	./checkers-bench$(EXEEXT) $(BENCH_OPERATIONS)
+
+# 'make bench-analyzer': the whole table of the analyzer's goals, a few minutes;
+# PORCUPINE=DIR, a checkout, is run beside it.
+PORCUPINE =
+EXTRA_DIST += %D%/bench-analyzer
 .PHONY: bench-analyzer
-bench-analyzer: analyzer-bench$(EXEEXT)
-	./analyzer-bench$(EXEEXT) $(BENCH_OPERATIONS)
+bench-analyzer: ordeal$(EXEEXT) checkers-bench$(EXEEXT) txn-bench$(EXEEXT) \
+	engines-bench$(EXEEXT) exact-bench$(EXEEXT) check-bench$(EXEEXT)
+	ORDEAL_SRCDIR=$(srcdir) ORDEAL_BUILDDIR=. \
+		$(srcdir)/%D%/bench-analyzer $(PORCUPINE)
 
 # 'make bench-txn [BENCH_TRANSACTIONS=N]': how fast transactions are judged.
 EXTRA_PROGRAMS += txn-bench
