@@ -240,9 +240,12 @@ put_timeline(struct page *page)
 
     buf_init(&size, 512);
     words_size(&page->r->problem, d, &size);
-    buf_puts(page->out, "<p class=\"lead\">");
-    page_text(page, buf_text(&size));
-    buf_puts(page->out, ".</p>\n");
+    /* Answers that differ contradict each other, not the rest. */
+    if (page->c->contradiction == NULL) {
+        buf_puts(page->out, "<p class=\"lead\">");
+        page_text(page, buf_text(&size));
+        buf_puts(page->out, ".</p>\n");
+    }
     buf_release(&size);
     buf_puts(
         page->out,

@@ -316,16 +316,15 @@ put_invalid(struct drawing *dr)
     layout_make(dr->c, d, TEXT_CALLS_MAX, &dr->arena, &dr->layout);
     put_wrapped(dr->out, "INVALID  ", 9, d->headline);
     buf_puts(dr->out, "\n");
-    if (dr->c->contradiction != NULL)
-        buf_printf(dr->out, "Lines %u and %u: %s\n\n",
-                   dr->c->contradiction_lines[0], dr->c->contradiction_lines[1],
-                   dr->c->contradiction);
     if (d->core_count > 0) {
         buf_init(&size, 512);
         words_size(&r->problem, d, &size);
-        put_wrapped(dr->out, "", 0, buf_text(&size));
+        /* Answers that differ contradict each other, not the rest. */
+        if (dr->c->contradiction == NULL) {
+            put_wrapped(dr->out, "", 0, buf_text(&size));
+            buf_puts(dr->out, "\n");
+        }
         buf_release(&size);
-        buf_puts(dr->out, "\n");
         draw_timeline(dr);
         put_calls(dr);
         put_edges(dr);
