@@ -59,7 +59,7 @@ pcap_put(struct pcap *p, const void *data, size_t len)
 }
 
 struct pcap *
-pcap_open(const struct pcap_options *o, struct error *err)
+capture_open(const struct pcap_options *o, struct error *err)
 {
     int fd = open(o->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     struct pcap_file_header h = {.magic = PCAP_MAGIC_NS,
@@ -85,7 +85,7 @@ pcap_open(const struct pcap_options *o, struct error *err)
 }
 
 void
-pcap_write(struct pcap *p, int64_t time_ns, const uint8_t *frame, size_t len)
+capture_write(struct pcap *p, int64_t time_ns, const uint8_t *frame, size_t len)
 {
     uint32_t stored = len < p->snap_bytes ? (uint32_t)len : p->snap_bytes;
     int64_t at = time_ns + p->offset_ns;
@@ -106,7 +106,7 @@ pcap_write(struct pcap *p, int64_t time_ns, const uint8_t *frame, size_t len)
 }
 
 int
-pcap_close(struct pcap *p, struct pcap_stats *ret, struct error *err)
+capture_close(struct pcap *p, struct pcap_stats *ret, struct error *err)
 {
     int code;
 

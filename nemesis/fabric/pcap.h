@@ -9,6 +9,8 @@
  * less the monotonic one, read together once per run, gives wall times of
  * which all captures of the run, and its history, share one offset.
  *
+ * The functions are not called pcap_*: libvirt may bring libpcap along.
+ *
  * Threads: one at a time.
  */
 #ifndef ORDEAL_NEMESIS_FABRIC_PCAP_H
@@ -38,15 +40,15 @@ struct pcap_stats {
 struct pcap;
 
 /* The file is new, or made empty. */
-struct pcap *pcap_open(const struct pcap_options *o, struct error *err);
-void pcap_write(struct pcap *p, int64_t time_ns, const uint8_t *frame,
-                size_t len);
+struct pcap *capture_open(const struct pcap_options *o, struct error *err);
+void capture_write(struct pcap *p, int64_t time_ns, const uint8_t *frame,
+                   size_t len);
 
 /*
  * Writes what is buffered and closes; frees 'p' in any case.  -1: something
  * could not be written, and the file ends with the last whole frame before or
  * within it.  'ret' may be NULL.
  */
-int pcap_close(struct pcap *p, struct pcap_stats *ret, struct error *err);
+int capture_close(struct pcap *p, struct pcap_stats *ret, struct error *err);
 
 #endif

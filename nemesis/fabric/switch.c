@@ -87,7 +87,7 @@ switch_emit(struct fabric_switch *sw, unsigned from, unsigned to,
     struct port *p = &sw->ports[to];
 
     if (p->capture != NULL)
-        pcap_write(p->capture, sw->now_ns, frame, len);
+        capture_write(p->capture, sw->now_ns, frame, len);
     port_send(p, &sw->links[from][to].stats, frame, len);
 }
 
@@ -197,7 +197,7 @@ switch_forward(struct fabric_switch *sw, unsigned from, const uint8_t *frame,
     struct frame_info info;
 
     if (sw->ports[from].capture != NULL)
-        pcap_write(sw->ports[from].capture, sw->now_ns, frame, len);
+        capture_write(sw->ports[from].capture, sw->now_ns, frame, len);
     if (!switch_accept(&sw->ports[from], frame, len))
         return;
     group = (frame[0] & 1) != 0;
@@ -419,7 +419,7 @@ switch_free(struct fabric_switch *sw)
         struct error ignored;
 
         if (sw->ports[i].capture != NULL)
-            pcap_close(sw->ports[i].capture, NULL, &ignored);
+            capture_close(sw->ports[i].capture, NULL, &ignored);
         port_close(&sw->ports[i]);
     }
     queue_release(&sw->queue);
@@ -675,7 +675,7 @@ switch_capture_start(struct fabric_switch *sw, unsigned port,
     switch_ask(sw, switch_change_capture, &c);
     if (!c.taken) {
         c.act = CAPTURE_START;
-        c.pcap = pcap_open(o, err);
+        c.pcap = capture_open(o, err);
         if (c.pcap == NULL)
             return -1;
         switch_ask(sw, switch_change_capture, &c);
@@ -683,7 +683,7 @@ switch_capture_start(struct fabric_switch *sw, unsigned port,
     if (!c.taken)
         return 0;
     if (c.pcap != NULL)
-        pcap_close(c.pcap, NULL, &ignored);
+        capture_close(c.pcap, NULL, &ignored);
     return error_set(err, ERROR_CONFIG, "port %u is captured already", port);
 }
 
@@ -695,5 +695,5 @@ switch_capture_stop(struct fabric_switch *sw, unsigned port,
 
     assert(port < sw->port_count);
     switch_ask(sw, switch_change_capture, &c);
-    return c.pcap == NULL ? 0 : pcap_close(c.pcap, ret, err);
+    return c.pcap == NULL ? 0 : capture_close(c.pcap, ret, err);
 }
