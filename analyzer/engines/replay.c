@@ -79,6 +79,10 @@ replay_place(struct replay *r, uint32_t call)
     if (c->invoke[call] > r->last_invoke) {
         r->last_invoke = c->invoke[call];
     }
+    if (c->model->apply != NULL) {
+        return c->model->apply(c, call, &r->state) ||
+               replay_fail(r, call, "is not legal where it stands");
+    }
     if (!c->model->step(c, call, &r->state, &r->next)) {
         return replay_fail(r, call, "is not legal where it stands");
     }

@@ -11,6 +11,9 @@
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
+/* Values taken from the front are forgotten when there are so many. */
+#define QUEUE_GONE_MIN 64u
+
 static bool
 queue_says_empty(const struct tree *t)
 {
@@ -111,6 +114,37 @@ fifo_queue_step(const struct calls *c, uint32_t call,
     return c->complete[call] == CALL_OPEN || c->result[call] == in->words[0];
 }
 
+/* word 0: where the first value is; nothing at all: nothing was ever added. */
+static bool
+fifo_queue_apply(const struct calls *c, uint32_t call,
+                 struct model_state *state)
+{
+    if (state->count == 0) {
+        model_state_resize(state, 1);
+        state->words[0] = 1;
+    }
+    if (c->function[call] == QUEUE_ENQUEUE) {
+        model_state_resize(state, state->count + 1);
+        state->words[state->count - 1] = c->a[call];
+        return true;
+    }
+    uint32_t first = state->words[0];
+    if (first == state->count) {
+        return c->complete[call] == CALL_OPEN || c->result[call] == VALUE_NIL;
+    }
+    bool legal = c->complete[call] == CALL_OPEN ||
+                 c->result[call] == state->words[first];
+    first++;
+    if (first > QUEUE_GONE_MIN && first > state->count / 2) {
+        memmove(state->words + 1, state->words + first,
+                (state->count - first) * sizeof(*state->words));
+        model_state_resize(state, state->count - first + 1);
+        first = 1;
+    }
+    state->words[0] = first;
+    return legal;
+}
+
 static bool
 queue_pure(const struct calls *c, uint32_t call)
 {
@@ -156,6 +190,7 @@ const struct model_ops model_fifo_queue = {
     .decode = fifo_queue_decode,
     .init = model_init_empty,
     .step = fifo_queue_step,
+    .apply = fifo_queue_apply,
     .pure = queue_pure,
     .describe = queue_describe,
     .describe_state = fifo_queue_describe_state,

@@ -83,6 +83,14 @@ struct model_ops {
     bool (*step)(const struct calls *c, uint32_t call,
                  const struct model_state *in, struct model_state *out);
 
+    /*
+     * step in place, for replaying an order of millions: the state begins as
+     * init makes it and has whatever form suits afterwards; nobody else looks
+     * at it.  NULL: step, which copies.
+     */
+    bool (*apply)(const struct calls *c, uint32_t call,
+                  struct model_state *state);
+
     /* Never changes the state, whatever it is; NULL: none is known to. */
     bool (*pure)(const struct calls *c, uint32_t call);
 

@@ -116,6 +116,102 @@ set_step(const struct calls *c, uint32_t call, const struct model_state *in,
                                   count * sizeof(*in->words)) == 0));
 }
 
+/*
+ * For replays: word 0 counts the elements, word 1 the cells in use, the rest is
+ * an open-addressed table of a power of two, at most half full.  Numbers of
+ * values stop short of UINT32_MAX - 1 (VALUE_ABSENT), which marks what is free.
+ */
+#define SET_HEADER 2u
+#define SET_CELLS_MIN 64u
+#define SET_FREE VALUE_ABSENT
+#define SET_GONE (VALUE_ABSENT - 1) /* no value: calls.c keeps it for itself   \
+                                     */
+
+/* The cell of an element, or a free one. */
+static uint32_t *
+set_cell(struct model_state *s, uint32_t element)
+{
+    uint32_t mask = s->count - SET_HEADER - 1;
+    uint32_t at = element * UINT32_C(0x9e3779b1) >> 7 & mask;
+
+    while (s->words[SET_HEADER + at] != element &&
+           s->words[SET_HEADER + at] != SET_FREE) {
+        at = (at + 1) & mask;
+    }
+    return &s->words[SET_HEADER + at];
+}
+
+static void
+set_grow(struct model_state *s)
+{
+    struct model_state old = *s;
+    uint32_t cells = SET_CELLS_MIN;
+
+    while (old.count > 0 && cells < old.words[0] * 4) {
+        cells *= 2;
+    }
+    *s = (struct model_state){0};
+    model_state_resize(s, SET_HEADER + cells);
+    for (uint32_t i = 0; i < cells; i++) {
+        s->words[SET_HEADER + i] = SET_FREE;
+    }
+    for (uint32_t i = SET_HEADER; i < old.count; i++) {
+        if (old.words[i] != SET_FREE && old.words[i] != SET_GONE) {
+            *set_cell(s, old.words[i]) = old.words[i];
+            s->words[0]++;
+            s->words[1]++;
+        }
+    }
+    model_state_release(&old);
+}
+
+static bool
+set_holds(struct model_state *s, const uint32_t *elements, uint32_t count)
+{
+    if (count != s->words[0]) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (*set_cell(s, elements[i]) != elements[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+set_apply(const struct calls *c, uint32_t call, struct model_state *state)
+{
+    uint32_t element = c->a[call];
+    uint8_t function = c->function[call];
+    bool open = c->complete[call] == CALL_OPEN;
+
+    if (state->count == 0 ||
+        state->words[1] >= (state->count - SET_HEADER) / 2) {
+        set_grow(state);
+    }
+    if (function == SET_READ) {
+        return open ||
+               set_holds(state, call_list(c, call), call_list_count(c, call));
+    }
+    uint32_t *cell = set_cell(state, element);
+    bool there = *cell == element;
+    if (function == SET_CONTAINS) {
+        return open || c->result[call] == there;
+    }
+    bool changes = there == (function == SET_REMOVE);
+    if (changes && there) {
+        *cell = SET_GONE;
+        state->words[0]--;
+    } else if (changes) {
+        *cell = element;
+        state->words[0]++;
+        state->words[1]++;
+    }
+    return open || c->result[call] == VALUE_ABSENT ||
+           c->result[call] == changes;
+}
+
 static bool
 set_pure(const struct calls *c, uint32_t call)
 {
@@ -176,6 +272,7 @@ const struct model_ops model_set = {
     .decode = set_decode,
     .init = set_init,
     .step = set_step,
+    .apply = set_apply,
     .pure = set_pure,
     .describe = set_describe,
     .describe_state = set_describe_state,

@@ -39,6 +39,24 @@ stack_step(const struct calls *c, uint32_t call, const struct model_state *in,
 }
 
 static bool
+stack_apply(const struct calls *c, uint32_t call, struct model_state *state)
+{
+    bool open = c->complete[call] == CALL_OPEN;
+
+    if (c->function[call] == STACK_PUSH) {
+        model_state_resize(state, state->count + 1);
+        state->words[state->count - 1] = c->a[call];
+        return true;
+    }
+    if (state->count == 0) {
+        return open || c->result[call] == VALUE_NIL;
+    }
+    uint32_t top = state->words[state->count - 1];
+    model_state_resize(state, state->count - 1);
+    return open || c->result[call] == top;
+}
+
+static bool
 stack_pure(const struct calls *c, uint32_t call)
 {
     return c->complete[call] != CALL_OPEN && c->function[call] == STACK_POP &&
@@ -68,6 +86,7 @@ const struct model_ops model_stack = {
     .decode = stack_decode,
     .init = model_init_empty,
     .step = stack_step,
+    .apply = stack_apply,
     .pure = stack_pure,
     .describe = queue_describe,
     .describe_state = stack_describe_state,

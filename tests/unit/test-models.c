@@ -979,6 +979,58 @@ test_random_large(void)
     calls_free(c);
 }
 
+/* In any order, also an impossible one: apply says what step says. */
+static void
+apply_like_step(const struct calls *c, struct rng *rng)
+{
+    const struct model_ops *m = c->model;
+    struct model_state state = {0}, next = {0}, inplace = {0};
+    bool legal = true;
+
+    m->init(c, VALUE_ABSENT, &state);
+    m->init(c, VALUE_ABSENT, &inplace);
+    for (uint32_t i = 0; legal && i < 4 * c->count; i++) {
+        uint32_t call = rng_below(rng, 3) == 0
+                            ? (uint32_t)rng_below(rng, c->count)
+                            : i % c->count;
+
+        legal = m->step(c, call, &state, &next);
+        CHECK(m->apply(c, call, &inplace) == legal);
+        model_state_copy(&state, &next);
+    }
+    model_state_release(&state);
+    model_state_release(&next);
+    model_state_release(&inplace);
+}
+
+static void
+test_apply_is_step(void)
+{
+    unsigned with = 0;
+    struct rng rng;
+
+    rng_init(&rng, 11);
+    for (uint32_t m = 0; m < ARRAY_LEN(random_models); m++) {
+        if (random_models[m].ops->apply == NULL) {
+            continue;
+        }
+        with++;
+        for (uint64_t seed = 1; seed <= 400; seed++) {
+            struct random_options o = {.seed = seed,
+                                       .calls = seed % 10 == 0 ? 600 : 12,
+                                       .clients = 4,
+                                       .values = seed % 3 == 0 ? 200 : 4};
+            struct calls *c = random_calls(&random_models[m], &o);
+
+            apply_like_step(c, &rng);
+            random_calls_corrupt(c, &rng);
+            apply_like_step(c, &rng);
+            calls_free(c);
+        }
+    }
+    CHECK(with >= 3);
+}
+
 int
 main(void)
 {
@@ -998,6 +1050,7 @@ main(void)
     RUN(test_example);
     RUN(test_example_is_documented);
     RUN(test_garbage);
+    RUN(test_apply_is_step);
     RUN(test_random_valid);
     RUN(test_random_corrupt);
     RUN(test_random_large);
