@@ -45,7 +45,7 @@ bench-checkers: checkers-bench$(EXEEXT)
 # 'make bench-analyzer': the whole table of the analyzer's goals, a few minutes;
 # PORCUPINE=DIR, a checkout, is run beside it.
 PORCUPINE =
-EXTRA_DIST += %D%/bench-analyzer
+EXTRA_DIST += %D%/bench-analyzer %D%/plot-scaling docs/analyzer-scaling.svg
 .PHONY: bench-analyzer
 bench-analyzer: ordeal$(EXEEXT) checkers-bench$(EXEEXT) txn-bench$(EXEEXT) \
 	engines-bench$(EXEEXT) exact-bench$(EXEEXT) check-bench$(EXEEXT)
