@@ -450,8 +450,11 @@ judge_model_print(const json_t *result, const char *path, FILE *out)
         json_real_value(json_object_get(timings, "read_seconds")),
         json_real_value(json_object_get(timings, "check_seconds")));
     if (engine != NULL)
-        fprintf(out, "  decided by %s%s%s\n", engine,
-                second != NULL ? ", confirmed by " : "",
+        fprintf(out, "  %s by %s%s%s\n",
+                json_object_get(result, "decided_prefix") == NULL
+                    ? "decided"
+                    : "not decided, at last",
+                engine, second != NULL ? ", confirmed by " : "",
                 second != NULL ? second : "");
     if (why != NULL)
         fprintf(out, "\n%s", why);

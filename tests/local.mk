@@ -21,3 +21,16 @@ check-fast: $(check_PROGRAMS)
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(UNIT_TESTS) $(TIDY_TESTS)'
 check-e2e: all $(check_PROGRAMS)
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(E2E_TESTS)'
+
+# check-nightly: random histories against brute force, a million a model
+# (NIGHTLY_TRIALS), for some hours; check-unit runs a few seconds of the same.
+NIGHTLY_TRIALS = 1000000
+NIGHTLY_TESTS = test-engines test-exact-register test-exact-queue \
+	test-exact-set test-exact-screens test-txn test-platter-model \
+	test-checkers-random
+.PHONY: check-nightly
+check-nightly: $(check_PROGRAMS)
+	ORDEAL_TRIALS=$(NIGHTLY_TRIALS) ORDEAL_TXN_TRIALS=$(NIGHTLY_TRIALS) \
+	ORDEAL_TEST_TRIALS=$(NIGHTLY_TRIALS) \
+	ORDEAL_PLATTER_TRIALS=$(NIGHTLY_TRIALS) \
+		$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(NIGHTLY_TESTS)'

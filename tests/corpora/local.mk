@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # 'make check-corpora [CORPORA=DIR]': every history with a known verdict.
-EXTRA_DIST += %D%/check-corpora %D%/corpora.sh
-TESTS += %D%/corpora.sh
+EXTRA_DIST += %D%/check-corpora %D%/corpora.sh %D%/limits.sh
+TESTS += %D%/corpora.sh %D%/limits.sh
 CORPORA =
 .PHONY: check-corpora
 check-corpora: ordeal$(EXEEXT)
