@@ -64,34 +64,44 @@ process_release(struct process *p)
     process_close(&p->pidfd);
 }
 
-static int
-process_spawn(struct process *p, const char *const argv[],
-              const struct process_options *o, int theirs[3])
+int
+process_launch(const char *const argv[], const char *const *environment,
+               const posix_spawn_file_actions_t *actions, pid_t *ret)
 {
-    posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
     char *const *env =
-        o->environment != NULL ? (char *const *)o->environment : environ;
+        environment != NULL ? (char *const *)environment : environ;
     int rc;
 
     sigemptyset(&none);
     sigfillset(&all);
-    posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP |
                                               POSIX_SPAWN_SETSIGMASK |
                                               POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
+    rc = posix_spawnp(ret, argv[0], actions, &attributes, (char *const *)argv,
+                      env);
+    posix_spawnattr_destroy(&attributes);
+    return rc;
+}
+
+static int
+process_spawn(struct process *p, const char *const argv[],
+              const struct process_options *o, int theirs[3])
+{
+    posix_spawn_file_actions_t actions;
+    int rc;
+
+    posix_spawn_file_actions_init(&actions);
     for (int i = 0; i < 3; i++)
         posix_spawn_file_actions_adddup2(&actions, theirs[i], i);
     if (o->directory != NULL)
         posix_spawn_file_actions_addchdir_np(&actions, o->directory);
-    rc = posix_spawnp(&p->pid, argv[0], &actions, &attributes,
-                      (char *const *)argv, env);
+    rc = process_launch(argv, o->environment, &actions, &p->pid);
     posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
     return rc;
 }
 

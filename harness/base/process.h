@@ -9,6 +9,7 @@
 #ifndef ORDEAL_BASE_PROCESS_H
 #define ORDEAL_BASE_PROCESS_H
 
+#include <spawn.h>
 #include <stdbool.h>
 
 #include "harness/base/buf.h"
@@ -40,6 +41,15 @@ void process_result_release(struct process_result *r);
 int process_run(const char *const argv[], const struct process_options *o,
                 int64_t deadline_ns, struct process_result *ret,
                 struct error *err);
+
+/*
+ * Starts a program and does not wait: in a process group of its own (a signal
+ * from the terminal is for us to handle), with no signal blocked or ignored,
+ * after these file actions.  argv[0] is looked up in PATH; 'environment' NULL:
+ * ours.  0 and the pid, or an errno.
+ */
+int process_launch(const char *const argv[], const char *const *environment,
+                   const posix_spawn_file_actions_t *actions, pid_t *ret);
 
 /* Field 22 of /proc/PID/stat, which tells a process from its successor. */
 bool process_start_ticks(int pid, uint64_t *ret);

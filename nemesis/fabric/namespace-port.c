@@ -22,6 +22,7 @@
 
 #include "harness/base/arena.h"
 #include "harness/base/clock.h"
+#include "harness/base/process.h"
 #include "nemesis/fabric/namespace-wire.h"
 
 /* Making all of it takes 20 ms; a busy machine takes longer. */
@@ -106,28 +107,16 @@ namespace_ask(struct namespace_port *p, const void *message, size_t len,
 static int
 namespace_spawn(struct namespace_port *p, const char *program, int theirs)
 {
-    char *argv[] = {(char *)NAMESPACE_PROGRAM, NULL};
+    const char *const argv[] = {program, NULL};
     posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
     int rc;
 
-    sigemptyset(&none);
-    sigfillset(&all);
     posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    /* Its own group: a signal from the terminal is for us to handle. */
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP |
-                                              POSIX_SPAWN_SETSIGMASK |
-                                              POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &all);
     for (int i = 0; i < 3; i++)
         posix_spawn_file_actions_addopen(&actions, i, "/dev/null", O_RDWR, 0);
     posix_spawn_file_actions_adddup2(&actions, theirs, NAMESPACE_WIRE_FD);
-    rc = posix_spawn(&p->pid, program, &actions, &attributes, argv, environ);
+    rc = process_launch(argv, NULL, &actions, &p->pid);
     posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
     if (rc != 0)
         p->pid = 0;
     return rc;

@@ -29,6 +29,7 @@
 #include "harness/base/arena.h"
 #include "harness/base/clock.h"
 #include "harness/base/file.h"
+#include "harness/base/process.h"
 #include "harness/provider/orphans.h"
 #include "nemesis/platter/platter.h"
 #include "nemesis/platter/server.h"
@@ -80,27 +81,15 @@ static int
 platter_spawn(struct platter *p, const char *const argv[], struct error *err)
 {
     posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
     int rc;
 
-    sigemptyset(&none);
-    sigfillset(&all);
     posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP |
-                                              POSIX_SPAWN_SETSIGMASK |
-                                              POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, p->log_path,
                                      O_WRONLY | O_CREAT | O_TRUNC, 0600);
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    rc = posix_spawnp(&p->pid, argv[0], &actions, &attributes,
-                      (char *const *)argv, environ);
+    rc = process_launch(argv, NULL, &actions, &p->pid);
     posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
     if (rc == 0)
         return 0;
     p->pid = 0;
