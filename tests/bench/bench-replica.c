@@ -197,6 +197,7 @@ main(int argc, char **argv)
     struct replica_cluster c;
 
     cluster_init(&c, arguments);
+    c.direct = true;
     cluster_start_all(&c);
     if (seconds <= 0 || cluster_primary(&c, 10000) < 0) {
         fprintf(stderr, "bench-replica: no primary, or bad SECONDS\n");

@@ -18,6 +18,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -88,11 +89,15 @@ link_accept(struct link_proxy *p, unsigned a, unsigned b)
     int fd =
         accept4(p->listeners[a][b], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     int to = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int one = 1;
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd >= 0 &&
         connect(to, (struct sockaddr *)&address, sizeof(address)) == 0 &&
         fcntl(to, F_SETFL, O_NONBLOCK) == 0) {
+        /* What is passed on is not held back for an acknowledgement. */
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        setsockopt(to, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         for (unsigned i = 0; i < LINK_FLOWS_MAX; i++) {
             struct link_flow *f = &p->flows[i];
 

@@ -128,8 +128,8 @@ child_exec(const struct replica_cluster *c, unsigned node, bool new_cluster)
     argv[n++] = listen;
     for (unsigned i = 0; i < CLUSTER_NODES; i++) {
         snprintf(peers[i], sizeof(peers[i]), "n%u=127.0.0.1:%u", i + 1,
-                 i == node ? c->base_port + CLUSTER_NODES + i
-                           : c->links->ports[node][i]);
+                 i == node || c->direct ? c->base_port + CLUSTER_NODES + i
+                                        : c->links->ports[node][i]);
         argv[n++] = "--peer";
         argv[n++] = peers[i];
     }

@@ -24,6 +24,8 @@ struct replica_cluster {
     const char *arguments[CLUSTER_ARGUMENTS_MAX + 1]; /* NULL-terminated */
     uint64_t file_bytes_max;  /* limit of a started process; 0: none */
     struct link_proxy *links; /* between the replicas */
+    bool direct; /* replicas reach each other without the links, which then cut
+                  * nothing: for benchmarks; set before the first start */
 };
 
 /* Makes the directory; starts nothing.  'arguments' may be NULL. */
