@@ -124,8 +124,9 @@ set_step(const struct calls *c, uint32_t call, const struct model_state *in,
 #define SET_HEADER 2u
 #define SET_CELLS_MIN 64u
 #define SET_FREE VALUE_ABSENT
-#define SET_GONE (VALUE_ABSENT - 1) /* no value: calls.c keeps it for itself   \
-                                     */
+#define SET_GONE                                                               \
+    (VALUE_ABSENT - 1) /* no value: calls.c keeps it for itself                \
+                        */
 
 /* The cell of an element, or a free one. */
 static uint32_t *
