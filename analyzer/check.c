@@ -314,7 +314,7 @@ check_prove_invalid(struct check *k)
         struct budget b = check_budget(k, left_ns < 1           ? 1
                                           : left_ns < SHRINK_NS ? left_ns
                                                                 : SHRINK_NS);
-        (void)explain_shrink(&r->problem, d, &b);
+        r->unfinished = !explain_shrink(&r->problem, d, &b);
     }
     r->confirmed_by = part_confirm(k, &r->problem, d, took_ns);
     r->confirmed = r->confirmed_by != NULL;

@@ -31,7 +31,8 @@ struct check_result {
     struct problem problem;   /* that part */
     struct parts parts;
     uint32_t invalid_parts, unknown_parts;
-    bool confirmed; /* a second engine agrees with the core */
+    bool confirmed;  /* a second engine agrees with the core */
+    bool unfinished; /* making the core small ended before it was minimal */
     const char *confirmed_by;
     uint32_t *order; /* VALID: of all parts together, merged in real
                         time; NULL: the model has no order */

@@ -216,6 +216,8 @@ judge_describe_decision(const struct judgement *j, json_t *ret)
         json_object_set_new(ret, "confirmed_by", json_string(r->confirmed_by));
     if (r->verdict == VERDICT_INVALID) {
         json_object_set_new(ret, "core_size", json_integer(d->core_count));
+        if (r->unfinished)
+            json_object_set_new(ret, "core_unfinished", json_true());
         json_object_set_new(ret, "core", judge_core(j->calls, d));
         json_object_set_new(ret, "because", judge_edges(d));
     }
@@ -449,6 +451,9 @@ judge_model_print(const json_t *result, const char *path, FILE *out)
         (long long)json_integer_value(json_object_get(operations, "unknown")),
         json_real_value(json_object_get(timings, "read_seconds")),
         json_real_value(json_object_get(timings, "check_seconds")));
+    if (json_is_true(json_object_get(result, "core_unfinished")))
+        fprintf(out, "  the core may be larger than it need be: making it "
+                     "smaller took too long\n");
     if (engine != NULL)
         fprintf(out, "  %s by %s%s%s\n",
                 json_object_get(result, "decided_prefix") == NULL
