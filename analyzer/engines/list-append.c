@@ -983,29 +983,26 @@ lists_judge(struct lists *l, struct decision *ret)
     return true;
 }
 
+static bool
+list_append_judge(struct txn_case *t, struct decision *ret)
+{
+    struct lists l = {.t = t};
+
+    return lists_judge(&l, ret);
+}
+
 static void
 list_append_once(const struct problem *p, struct budget *b,
                  struct decision *ret)
 {
-    struct txn_case t;
-    struct lists l = {.t = &t};
-
-    if (!txn_case_init(&t, p, b) || !lists_judge(&l, ret)) {
-        txn_case_give_up(&t, ret);
-    }
-    ret->steps = t.op_count;
-    ret->peak_bytes = b->peak_bytes;
-    txn_case_release(&t);
+    txn_case_run(p, b, list_append_judge, ret);
 }
 
 static void
 list_append_decide(const struct problem *p, struct budget *b,
                    struct decision *ret)
 {
-    list_append_once(p, b, ret);
-    if (ret->verdict == VERDICT_INVALID) {
-        txn_shrink(list_append_once, p, b, ret);
-    }
+    txn_shrunk(list_append_once, p, b, ret);
 }
 
 const struct engine_ops engine_list_append = {

@@ -846,29 +846,26 @@ registers_judge(struct registers *r, struct decision *ret)
     return true;
 }
 
+static bool
+rw_register_judge(struct txn_case *t, struct decision *ret)
+{
+    struct registers r = {.t = t};
+
+    return registers_judge(&r, ret);
+}
+
 static void
 rw_register_once(const struct problem *p, struct budget *b,
                  struct decision *ret)
 {
-    struct txn_case t;
-    struct registers r = {.t = &t};
-
-    if (!txn_case_init(&t, p, b) || !registers_judge(&r, ret)) {
-        txn_case_give_up(&t, ret);
-    }
-    ret->steps = t.op_count;
-    ret->peak_bytes = b->peak_bytes;
-    txn_case_release(&t);
+    txn_case_run(p, b, rw_register_judge, ret);
 }
 
 static void
 rw_register_decide(const struct problem *p, struct budget *b,
                    struct decision *ret)
 {
-    rw_register_once(p, b, ret);
-    if (ret->verdict == VERDICT_INVALID) {
-        txn_shrink(rw_register_once, p, b, ret);
-    }
+    txn_shrunk(rw_register_once, p, b, ret);
 }
 
 const struct engine_ops engine_rw_register = {

@@ -652,3 +652,18 @@ txn_case_decide(struct txn_case *t, struct decision *ret)
     w->edge_count = 0;
     return true;
 }
+
+void
+txn_case_run(const struct problem *p, struct budget *b,
+             bool (*judge)(struct txn_case *t, struct decision *ret),
+             struct decision *ret)
+{
+    struct txn_case t;
+
+    if (!txn_case_init(&t, p, b) || !judge(&t, ret)) {
+        txn_case_give_up(&t, ret);
+    }
+    ret->steps = t.op_count;
+    ret->peak_bytes = b->peak_bytes;
+    txn_case_release(&t);
+}

@@ -180,6 +180,14 @@ bool txn_case_cycles(struct txn_case *t, uint32_t *order);
 /* INVALID from the witness, if there is one. */
 bool txn_case_decide(struct txn_case *t, struct decision *ret);
 
+/*
+ * One run of an engine over a case of its own: 'judge' decides, or returns
+ * false when memory or time is out.
+ */
+void txn_case_run(const struct problem *p, struct budget *b,
+                  bool (*judge)(struct txn_case *t, struct decision *ret),
+                  struct decision *ret);
+
 /* One run of an engine; *ret comes zeroed. */
 typedef void txn_decide(const struct problem *p, struct budget *b,
                         struct decision *ret);
@@ -188,5 +196,9 @@ typedef void txn_decide(const struct problem *p, struct budget *b,
  * the engine on parts of it; the words are those of the smallest. */
 void txn_shrink(txn_decide *decide, const struct problem *p, struct budget *b,
                 struct decision *d);
+
+/* Runs the engine, and makes the core small if it is INVALID. */
+void txn_shrunk(txn_decide *decide, const struct problem *p, struct budget *b,
+                struct decision *ret);
 
 #endif

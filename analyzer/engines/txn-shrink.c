@@ -169,3 +169,13 @@ txn_shrink(txn_decide *decide, const struct problem *p, struct budget *b,
     free(s.core);
     free(s.rest);
 }
+
+void
+txn_shrunk(txn_decide *decide, const struct problem *p, struct budget *b,
+           struct decision *ret)
+{
+    decide(p, b, ret);
+    if (ret->verdict == VERDICT_INVALID) {
+        txn_shrink(decide, p, b, ret);
+    }
+}
