@@ -77,6 +77,7 @@ run_start_nemesis(struct run *r, struct error *err)
                              .system = r->system,
                              .remotes = r->nemesis_remotes,
                              .clock = r->clock,
+                             .provider = &r->site.provider,
                              .fabric = provider_fabric(&r->site.provider)};
     if (r->world.fabric != NULL)
         switch_set_seed(r->world.fabric, r->seed);

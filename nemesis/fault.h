@@ -41,6 +41,9 @@ struct fault_world {
     const struct system_ops *system;
     struct remote *remotes;
     struct clock *clock;
+    /* Made the nodes, and can do to them what machines can be done to.
+     * NULL: their maker is gone ('recover'), or is none of ours. */
+    struct provider *provider;
     /* Port i is node i.  NULL: the cluster network is not a switch of ours. */
     struct fabric_switch *fabric;
 };
@@ -62,6 +65,9 @@ struct fault {
     void *state;
     /* Time from arming to the guest's own heal. */
     int64_t lease_ns;
+    /* What the fault draws comes from here alone: the same plan, the same
+     * harm. */
+    uint64_t seed;
     enum fault_stage stage;
 };
 
@@ -76,6 +82,11 @@ struct fault_ops {
     const char *name, *description;
     /* Nodes it takes down count against the availability budget. */
     bool takes_nodes_down;
+    /* What its targets had acknowledged may be lost or wrong, although the
+     * system did all it must: they count against the safety budget. */
+    bool breaks_durability;
+    /* Its targets start anew: what other faults did inside them is gone. */
+    bool reboots;
     int (*setup)(struct fault *f, struct error *err); /* checks params */
     bool (*available)(const struct fault_world *w);
     /*

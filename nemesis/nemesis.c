@@ -359,6 +359,7 @@ nemesis_begin(struct nemesis *n, const struct plan_entry *e, node_set targets,
               bool primary, int64_t heal_at_ns)
 {
     struct nemesis_active *a = &n->active[n->active_count];
+    struct rng rng = rng_fork(&n->rng, "fault", e->id);
     struct error err = {0};
 
     assert(n->active_count < PLAN_CONCURRENT_MAX);
@@ -369,6 +370,7 @@ nemesis_begin(struct nemesis *n, const struct plan_entry *e, node_set targets,
     fault_init(&a->fault, e->ops, n->options.world, e->params);
     a->fault.targets = targets;
     a->fault.lease_ns = e->duration_ns + NEMESIS_LEASE_MARGIN_NS;
+    a->fault.seed = rng_u64(&rng);
     if (nemesis_journal(n, a, &err) < 0) {
         fault_release(&a->fault);
         nemesis_skip(n, e, err.text);
