@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libordeal-driver.a
 libordeal_driver_a_SOURCES = \
 	%D%/deploy.c %D%/deploy.h \
+	%D%/gate/matrix.c %D%/gate/matrix.h \
 	%D%/history-tool.c %D%/history-tool.h \
 	%D%/load.c %D%/load.h \
 	%D%/options.c %D%/options.h \

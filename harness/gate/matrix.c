@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <string.h>
+
+#include "harness/base/arena.h"
+#include "harness/base/clock.h"
+#include "harness/gate/matrix.h"
+#include "harness/readiness.h"
+#include "harness/scenario.h"
+#include "workloads/workload.h"
+
+static const char *const matrix_row_keys[] = {"scenario", "window", "bug",
+                                              "blocking"};
+
+/* Why the scenario cannot run here; NULL when it can. */
+static char *
+matrix_blocked(const struct scenario *s)
+{
+    struct error err = {0};
+
+    if (provider_find(s->provider) == NULL)
+        return xasprintf("no provider '%s'", s->provider);
+    if (system_find(s->system) == NULL)
+        return xasprintf("no system '%s'", s->system);
+    if (workload_find(s->workload) == NULL)
+        return xasprintf("no workload '%s'", s->workload);
+    if (readiness_quick(&err) < 0)
+        return xstrdup(err.text);
+    return NULL;
+}
+
+bool
+matrix_row_shortened(const struct matrix_row *row)
+{
+    return row->window_ns < row->full_window_ns;
+}
+
+/* What the row is expected to find: of a planted bug, or of a canary. */
+static int
+matrix_expect(struct matrix_row *row, const struct scenario *s,
+              struct error *err)
+{
+    json_t *expectation;
+
+    if (row->bug == NULL) {
+        if (s->expect != NULL)
+            row->must = json_pack("[s]", s->expect);
+        return 0;
+    }
+    expectation = bug_expectation(row->bug, err);
+    if (expectation == NULL)
+        return -1;
+    row->must = json_incref(json_object_get(expectation, "must"));
+    row->may = json_incref(json_object_get(expectation, "may"));
+    json_decref(expectation);
+    return 0;
+}
+
+static int
+matrix_row_check_keys(const json_t *run, size_t number, struct error *err)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach ((json_t *)run, key, value) {
+        bool known = false;
+
+        for (size_t i = 0; i < ARRAY_LEN(matrix_row_keys); i++)
+            known = known || strcmp(key, matrix_row_keys[i]) == 0;
+        if (!known)
+            return error_set(err, ERROR_CONFIG,
+                             "run %zu of the suite: '%s' means nothing here",
+                             number, key);
+    }
+    return 0;
+}
+
+/* "60s", or a whole number of seconds as YAML reads it. */
+static int
+matrix_window(const json_t *value, int64_t *ret, struct error *err)
+{
+    const char *text = json_string_value(value);
+
+    if (value == NULL)
+        return 0;
+    if (json_is_integer(value) && json_integer_value(value) > 0 &&
+        json_integer_value(value) <= INT64_MAX / NS_PER_S) {
+        *ret = json_integer_value(value) * NS_PER_S;
+        return 0;
+    }
+    if (text == NULL || !duration_parse(text, ret) || *ret <= 0)
+        return error_set(err, ERROR_CONFIG, "'window' must be a duration");
+    return 0;
+}
+
+static int
+matrix_row_load(const json_t *run, size_t number, int64_t window_ns,
+                struct matrix_row *ret, struct error *err)
+{
+    const char *id = json_string_value(json_object_get(run, "scenario"));
+    const char *bug = json_string_value(json_object_get(run, "bug"));
+    const json_t *blocking = json_object_get(run, "blocking");
+    struct scenario *s;
+    int result;
+
+    if (id == NULL)
+        return error_set(err, ERROR_CONFIG,
+                         "run %zu of the suite names no scenario", number);
+    if (matrix_row_check_keys(run, number, err) < 0)
+        return -1;
+    s = scenario_load(id, err);
+    if (s == NULL)
+        return -1;
+    *ret = (struct matrix_row){
+        .scenario = xstrdup(id),
+        .system = xstrdup(s->system),
+        .workload = xstrdup(s->workload),
+        .provider = xstrdup(s->provider),
+        .bug = bug == NULL ? NULL : xstrdup(bug),
+        .window_ns = s->window_ns,
+        .full_window_ns = s->window_ns,
+        .faults = s->schedule != NULL,
+        .blocking = blocking == NULL || json_is_true(blocking),
+        .blocked = matrix_blocked(s),
+    };
+    result = matrix_expect(ret, s, err);
+    scenario_free(s);
+    if (result < 0 ||
+        matrix_window(json_object_get(run, "window"), &ret->window_ns, err) < 0)
+        return error_wrap(err, "run %zu of the suite (%s)", number, id);
+    if (window_ns > 0)
+        ret->window_ns = window_ns;
+    return 0;
+}
+
+/* The suite's own object, or one made of all scenarios.  New reference. */
+static json_t *
+matrix_suite(const char *name, struct error *err)
+{
+    json_t *ids, *id, *runs;
+    size_t i;
+
+    if (name != NULL)
+        return suite_load(name, err);
+    ids = scenario_ids(err);
+    if (ids == NULL)
+        return NULL;
+    runs = json_array();
+    json_array_foreach (ids, i, id) {
+        json_array_append_new(runs, json_pack("{s:O}", "scenario", id));
+    }
+    json_decref(ids);
+    return json_pack("{s:s, s:s, s:o}", "id", "all", "description",
+                     "every scenario that ships", "runs", runs);
+}
+
+static char *
+matrix_text(const json_t *suite, const char *key)
+{
+    const char *text = json_string_value(json_object_get(suite, key));
+
+    return xstrdup(text == NULL ? "" : text);
+}
+
+int
+matrix_load(const char *suite, int64_t window_ns, struct matrix *ret,
+            struct error *err)
+{
+    json_t *object = matrix_suite(suite, err), *run;
+    json_t *runs = json_object_get(object, "runs");
+    struct matrix m = {0};
+    int result = 0;
+    size_t i;
+
+    if (object == NULL)
+        return -1;
+    m.suite = matrix_text(object, "id");
+    m.description = matrix_text(object, "description");
+    m.release = json_is_true(json_object_get(object, "release"));
+    if (json_array_size(runs) > MATRIX_ROWS_MAX)
+        result = error_set(err, ERROR_CONFIG, "a suite has at most %d runs",
+                           MATRIX_ROWS_MAX);
+    else
+        m.rows = xcalloc(json_array_size(runs) + 1, sizeof(*m.rows));
+    json_array_foreach (runs, i, run) {
+        if (result == 0) {
+            result = matrix_row_load(run, i + 1, window_ns, &m.rows[i], err);
+            m.row_count++;
+        }
+    }
+    json_decref(object);
+    if (result < 0)
+        matrix_release(&m);
+    else
+        *ret = m;
+    return result;
+}
+
+void
+matrix_release(struct matrix *m)
+{
+    for (size_t i = 0; i < m->row_count; i++) {
+        struct matrix_row *row = &m->rows[i];
+
+        free(row->scenario);
+        free(row->system);
+        free(row->workload);
+        free(row->provider);
+        free(row->bug);
+        free(row->blocked);
+        json_decref(row->must);
+        json_decref(row->may);
+    }
+    free(m->rows);
+    free(m->suite);
+    free(m->description);
+    *m = (struct matrix){0};
+}
