@@ -129,6 +129,21 @@ fault_inject(struct fault *f, struct error *err)
     return 0;
 }
 
+bool
+fault_has_lease(const struct fault *f)
+{
+    return f->ops->renew != NULL;
+}
+
+int
+fault_renew(struct fault *f, struct error *err)
+{
+    assert(f->stage == FAULT_INJECTED && f->ops->renew != NULL);
+    if (f->ops->renew(f, err) < 0)
+        return error_wrap(err, "%s: renew", f->ops->name);
+    return 0;
+}
+
 enum proof
 fault_prove(struct fault *f, enum fault_phase phase)
 {

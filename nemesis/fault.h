@@ -63,15 +63,18 @@ struct fault {
     node_set targets; /* resolved when injected */
     json_t *evidence; /* object filled by prove; what it saw */
     void *state;
-    /* Time from arming to the guest's own heal. */
+    /* Time from arming, or the last renewal, to the guest's own heal. */
     int64_t lease_ns;
+    /* The guest's own timer had run out and healed there: seen by renew, heal
+     * or prove. */
+    bool self_healed[NODE_COUNT_MAX];
     /* What the fault draws comes from here alone: the same plan, the same
      * harm. */
     uint64_t seed;
     enum fault_stage stage;
 };
 
-/* Long enough for a fault set by hand, short enough for a dead driver. */
+/* Of a fault that nobody renews: set by hand. */
 #define FAULT_LEASE_NS (600 * NS_PER_S)
 /* One command on a node; slow guests answer within a second or two. */
 #define FAULT_EXEC_TIMEOUT_NS (10 * NS_PER_S)
@@ -95,6 +98,11 @@ struct fault_ops {
      */
     json_t *(*undo_record)(const struct fault *f);
     int (*inject)(struct fault *f, struct error *err);
+    /*
+     * The guests' own timers start anew with f->lease_ns; fills self_healed.
+     * NULL: the fault has none.
+     */
+    int (*renew)(struct fault *f, struct error *err);
     int (*prove)(struct fault *f, enum fault_phase phase, enum proof *ret,
                  struct error *err);
     int (*heal)(struct fault *f, struct error *err);
@@ -131,6 +139,10 @@ json_t *fault_undo_record(const struct fault *f);
 /* The caller says that the undo is on disk; only then may inject run. */
 void fault_journalled(struct fault *f);
 int fault_inject(struct fault *f, struct error *err);
+
+/* Whether there is anything to renew, and doing so; after inject. */
+bool fault_has_lease(const struct fault *f);
+int fault_renew(struct fault *f, struct error *err);
 
 /* Fills f->evidence anew; what went wrong while looking is in its "error". */
 enum proof fault_prove(struct fault *f, enum fault_phase phase);

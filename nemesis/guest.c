@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nemesis/fanout.h"
 #include "nemesis/guest.h"
 
 /* What the remote's shell and exec answer when a program is not there. */
@@ -145,6 +146,82 @@ guest_timer_parse(struct remote *r, const char *text, bool *ret,
     return 0;
 }
 
+static bool
+guest_timer_runs(const char *text)
+{
+    json_t *status = json_loads(text, JSON_DISABLE_EOF_CHECK, NULL);
+    const char *state = json_string_value(json_object_get(status, "state"));
+    bool runs = state != NULL && strcmp(state, "running") == 0;
+
+    json_decref(status);
+    return runs;
+}
+
+/* $1 the timer, $2 the seconds.  Whole or not at all. */
+static const char guest_renew_script[] =
+    "read -r up _ </proc/uptime && f=/run/$1.lease &&\n"
+    "echo $((${up%.*} + $2)) >\"$f.new\" && mv \"$f.new\" \"$f\"\n";
+
+int
+guest_timer_renew(struct remote *r, const char *kind, int64_t lease_ns,
+                  bool *ret_fired, struct error *err)
+{
+    static const struct guest_script script = {"ordeal-renew",
+                                               guest_renew_script};
+    CLEANUP(exec_result_release) struct exec_result status, written;
+    char name[64], seconds[24];
+    const char *const argv[] = {"svc", "status", name, NULL};
+    const char *const args[] = {name, seconds, NULL};
+
+    guest_timer_name(kind, name, sizeof(name));
+    snprintf(seconds, sizeof(seconds), "%" PRId64, lease_ns / NS_PER_S);
+    exec_result_init(&status);
+    exec_result_init(&written);
+    if (guest_exec(r, argv, NULL, &status, err) < 0)
+        return error_wrap(err, "self-heal timer");
+    *ret_fired = false;
+    if (status.status == STATUS_NO_PROGRAM)
+        return 0;
+    if (status.status != 0 || !guest_timer_runs(buf_text(&status.out)))
+        return guest_timer_parse(r, buf_text(&status.out), ret_fired, err);
+    if (guest_script(r, &script, args, &written, err) < 0)
+        return error_wrap(err, "self-heal timer");
+    if (written.status != 0)
+        return error_set(err, ERROR_ENVIRONMENT,
+                         "node '%s': self-heal timer: the lease cannot be "
+                         "written: %.120s",
+                         r->endpoint.node, buf_text(&written.err));
+    return 0;
+}
+
+struct guest_renewal {
+    struct fault *fault;
+    const char *kind;
+};
+
+static int
+guest_timers_renew_node(void *ctx, unsigned node, struct error *err)
+{
+    const struct guest_renewal *renewal = ctx;
+    struct fault *f = renewal->fault;
+    bool fired;
+
+    if (guest_timer_renew(&f->world->remotes[node], renewal->kind, f->lease_ns,
+                          &fired, err) < 0)
+        return -1;
+    f->self_healed[node] |= fired;
+    return 0;
+}
+
+int
+guest_timers_renew(struct fault *f, node_set nodes, const char *kind,
+                   struct error *err)
+{
+    struct guest_renewal renewal = {.fault = f, .kind = kind};
+
+    return fanout(nodes, guest_timers_renew_node, &renewal, err);
+}
+
 int
 guest_timer_disarm(struct remote *r, const char *kind, bool *ret_fired,
                    struct error *err)
@@ -178,8 +255,8 @@ guest_timer_arm(struct remote *r, const char *kind, const char *script,
     char name[64], seconds[24];
     /* Its log is not on the data disk: that may be under a fault too. */
     const char *argv[GUEST_ARGS_MAX + 14] = {
-        "svc",         "start", name, "--log", GUEST_TIMER_LOG, "--",
-        GUEST_BUSYBOX, "sh",    "-c", script,  "ordeal-heal",   seconds};
+        "svc", "start", name,   "--log", GUEST_TIMER_LOG, "--", GUEST_BUSYBOX,
+        "sh",  "-c",    script, name,    seconds};
     size_t n = 12;
     bool fired;
 

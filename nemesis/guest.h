@@ -49,24 +49,41 @@ bool guest_process_is(const struct guest_process *look,
 #define GUEST_TIMER_EXIT_FIRED 3
 
 /*
- * How each timer's script begins: waits $1 seconds; SIGTERM disarms it at once
- * and leaves no sleeper behind.
+ * How each timer's script begins: waits until the uptime that stands in its
+ * lease file, which is renewed by writing a later one; at first $1 seconds from
+ * now.  Uptime goes on evenly whatever becomes of the guest's wall clock.
+ * SIGTERM disarms it at once and leaves no sleeper behind.
  */
 #define GUEST_TIMER_WAIT                                                       \
-    "trap 'kill \"$t\"; exit 0' TERM\n" GUEST_BUSYBOX " sleep \"$1\" & t=$!\n" \
-    "wait \"$t\"\n"
+    "t=; trap '[ -z \"$t\" ] || kill \"$t\"; exit 0' TERM\n"                   \
+    "f=/run/$0.lease; read -r up _ </proc/uptime\n"                            \
+    "echo $((${up%.*} + $1)) >\"$f\"\n"                                        \
+    "while read -r end <\"$f\"; read -r up _ </proc/uptime\n"                  \
+    "left=$((end - ${up%.*})); [ \"$left\" -gt 0 ]; do\n" GUEST_BUSYBOX        \
+    " sleep \"$left\" & t=$!; wait \"$t\"\ndone\n"
 
 /*
- * Arms (anew) the timer 'kind'.  The script gets the seconds as $1 and 'args'
- * after them.  *ret false: this node has no svc, so it is no guest of ours and
- * nothing could be armed.
+ * Arms (anew) the timer 'kind'.  The script gets its name as $0, the seconds as
+ * $1 and 'args' after them.  *ret false: this node has no svc, so it is no
+ * guest of ours and nothing could be armed.
  */
 int guest_timer_arm(struct remote *r, const char *kind, const char *script,
                     const char *const args[], int64_t lease_ns, bool *ret,
                     struct error *err);
 
+/*
+ * The whole lease again from now.  *ret_fired: too late, it had run out and
+ * healed.  Nothing is done where no timer could be armed.
+ */
+int guest_timer_renew(struct remote *r, const char *kind, int64_t lease_ns,
+                      bool *ret_fired, struct error *err);
+
 /* Ends it, if it runs.  *ret_fired: it had run out, and healed. */
 int guest_timer_disarm(struct remote *r, const char *kind, bool *ret_fired,
+                       struct error *err);
+
+/* guest_timer_renew on every node of 'nodes'; marks f->self_healed. */
+int guest_timers_renew(struct fault *f, node_set nodes, const char *kind,
                        struct error *err);
 
 #endif

@@ -39,7 +39,9 @@ struct nemesis_active {
     bool ending;   /* the proof before the heal is taken */
     bool gone;     /* healed and proven */
     enum proof effect;
-    int64_t due_ns; /* heal, or try again to */
+    int64_t due_ns;   /* heal, or try again to */
+    int64_t renew_ns; /* the lease; INT64_MAX: never */
+    bool self_healed; /* recorded */
 };
 
 struct nemesis {
@@ -138,12 +140,13 @@ json_t *
 nemesis_summary_to_json(const struct nemesis_summary *s)
 {
     return json_pack(
-        "{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b}", "planned",
+        "{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b}", "planned",
         (int)s->planned, "skipped", (int)s->skipped, "injected",
         (int)s->injected, "confirmed", (int)s->confirmed, "mismatch",
         (int)s->mismatch, "inconclusive", (int)s->inconclusive, "primary_hits",
-        (int)s->primary_hits, "not_healed", (int)s->under_way, "journal_failed",
-        (int)s->journal_failed, "record_failed", (int)s->record_failed);
+        (int)s->primary_hits, "not_healed", (int)s->under_way, "self_healed",
+        (int)s->self_healed, "journal_failed", (int)s->journal_failed,
+        "record_failed", (int)s->record_failed);
 }
 
 /* ---- the record ---- */
@@ -348,6 +351,8 @@ nemesis_inject(struct nemesis *n, struct nemesis_active *a)
         return;
     }
     a->injected = true;
+    if (fault_has_lease(&a->fault))
+        a->renew_ns = nemesis_now_ns(n) + NEMESIS_RENEW_NS;
     nemesis_count(n, &n->summary.injected);
     nemesis_step(n, a, "injected", NULL, NULL);
     a->effect = fault_prove(&a->fault, FAULT_EFFECT);
@@ -366,10 +371,11 @@ nemesis_begin(struct nemesis *n, const struct plan_entry *e, node_set targets,
     *a = (struct nemesis_active){.entry = e,
                                  .primary = primary,
                                  .effect = PROOF_INCONCLUSIVE,
-                                 .due_ns = heal_at_ns};
+                                 .due_ns = heal_at_ns,
+                                 .renew_ns = INT64_MAX};
     fault_init(&a->fault, e->ops, n->options.world, e->params);
     a->fault.targets = targets;
-    a->fault.lease_ns = e->duration_ns + NEMESIS_LEASE_MARGIN_NS;
+    a->fault.lease_ns = NEMESIS_LEASE_NS;
     a->fault.seed = rng_u64(&rng);
     if (nemesis_journal(n, a, &err) < 0) {
         fault_release(&a->fault);
@@ -407,6 +413,60 @@ nemesis_try_next(struct nemesis *n)
     }
     n->next++;
     n->try_ns = 0;
+}
+
+/* ---- leases ---- */
+
+/* A guest that heals by itself says that we were too late. */
+static void
+nemesis_note_self_healed(struct nemesis *n, struct nemesis_active *a)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < NODE_COUNT_MAX; i++)
+        any |= a->fault.self_healed[i];
+    if (!any || a->self_healed)
+        return;
+    a->self_healed = true;
+    nemesis_count(n, &n->summary.self_healed);
+    if (!a->ending)
+        a->effect = proof_merge(a->effect, PROOF_MISMATCH);
+    nemesis_step(n, a, "self_healed", NULL, NULL);
+}
+
+/* A renewal that fails is tried again long before the lease is over. */
+static void
+nemesis_renew(struct nemesis *n, struct nemesis_active *a)
+{
+    struct error err = {0};
+
+    if (fault_renew(&a->fault, &err) < 0) {
+        log_debug("nemesis", "fault %" PRIu64 ": %s, continuing", a->entry->id,
+                  err.text);
+        a->renew_ns = nemesis_now_ns(n) + NEMESIS_RENEW_NS / 4;
+    } else {
+        a->renew_ns = nemesis_now_ns(n) + NEMESIS_RENEW_NS;
+    }
+    nemesis_note_self_healed(n, a);
+}
+
+static void
+nemesis_renew_due(struct nemesis *n)
+{
+    for (unsigned i = 0; i < n->active_count; i++)
+        if (n->active[i].renew_ns <= nemesis_now_ns(n))
+            nemesis_renew(n, &n->active[i]);
+}
+
+static int64_t
+nemesis_next_renewal_ns(const struct nemesis *n)
+{
+    int64_t next_ns = INT64_MAX;
+
+    for (unsigned i = 0; i < n->active_count; i++)
+        if (n->active[i].renew_ns < next_ns)
+            next_ns = n->active[i].renew_ns;
+    return next_ns;
 }
 
 /* ---- the end of a fault ---- */
@@ -450,7 +510,10 @@ nemesis_end(struct nemesis *n, struct nemesis_active *a)
     if (fault_heal(&a->fault, &err) < 0) {
         nemesis_step(n, a, "healed", NULL, err.text);
     } else {
+        /* Disarmed: whatever comes now is no lease. */
+        a->renew_ns = INT64_MAX;
         nemesis_step(n, a, "healed", NULL, NULL);
+        nemesis_note_self_healed(n, a);
         proof = fault_prove(&a->fault, FAULT_HEALED);
         nemesis_step(n, a, "proved_healed", proof_name(proof), NULL);
         a->gone = proof == PROOF_CONFIRMED;
@@ -500,6 +563,7 @@ nemesis_turn(struct nemesis *n)
     const struct plan *plan = n->options.plan;
     struct nemesis_active *a = nemesis_first_due(n);
     int64_t end_ns = a == NULL ? INT64_MAX : a->due_ns, begin_ns = INT64_MAX;
+    int64_t renew_ns = nemesis_next_renewal_ns(n), next_ns;
 
     if (n->next < plan->entry_count && n->active_count < plan->concurrent_max) {
         begin_ns = n->start_ns + plan->entries[n->next].at_ns;
@@ -511,10 +575,15 @@ nemesis_turn(struct nemesis *n)
     /* Heals that could not be proven by now are left to heal_all. */
     if (nemesis_now_ns(n) >= n->start_ns + plan->window_ns)
         return false;
-    if (clock_poll(n->options.world->clock,
-                   end_ns < begin_ns ? end_ns : begin_ns, NEMESIS_STOP_POLL_NS,
+    next_ns = end_ns < begin_ns ? end_ns : begin_ns;
+    if (renew_ns < next_ns)
+        next_ns = renew_ns;
+    if (clock_poll(n->options.world->clock, next_ns, NEMESIS_STOP_POLL_NS,
                    nemesis_stop_asked, n))
         return false;
+    nemesis_renew_due(n);
+    if (next_ns == renew_ns && next_ns != end_ns && next_ns != begin_ns)
+        return true;
     if (end_ns <= begin_ns) {
         nemesis_end(n, a);
         nemesis_sweep(n);
@@ -629,6 +698,7 @@ nemesis_heal_all(struct nemesis *n, int64_t deadline_ns, struct error *err)
 
     assert(!n->threaded);
     for (;;) {
+        nemesis_renew_due(n);
         for (unsigned i = 0; i < n->active_count; i++)
             nemesis_end(n, &n->active[i]);
         nemesis_sweep(n);

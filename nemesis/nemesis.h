@@ -11,6 +11,10 @@
  * heal is not proven is healed again every second, keeps its share of the
  * budget meanwhile, and makes the run dirty if heal_all cannot prove it.
  *
+ * The leases of the guests' own timers are renewed while a fault is in force,
+ * and while its heal is not proven.  One that ran out nevertheless is recorded
+ * (stage "self_healed") and is no coverage.
+ *
  * A fault that is due waits up to NEMESIS_TARGET_WAIT_NS for its targets (a
  * primary, room in the budget), then it is skipped and the reason recorded.
  * A node under one fault is no target of another.
@@ -27,8 +31,12 @@
 #include "nemesis/schedule.h"
 
 #define NEMESIS_TARGET_WAIT_NS (5 * NS_PER_S)
-/* A guest heals itself this long after the heal that was due. */
-#define NEMESIS_LEASE_MARGIN_NS (120 * NS_PER_S)
+/*
+ * A guest heals itself this long after it last heard of its driver: longer than
+ * any one step takes, so that a slow proof of one fault ends no other.
+ */
+#define NEMESIS_LEASE_NS (60 * NS_PER_S)
+#define NEMESIS_RENEW_NS (NEMESIS_LEASE_NS / 3)
 #define NEMESIS_CURRENT_MAX 256
 
 struct nemesis;
@@ -48,6 +56,7 @@ struct nemesis_summary {
     unsigned confirmed, mismatch, inconclusive;
     unsigned primary_hits; /* confirmed, and a target was primary */
     unsigned under_way;    /* injected, heal not proven yet */
+    unsigned self_healed;  /* ended by a guest's own timer */
     bool journal_failed;   /* a write failed: no more faults were injected */
     bool record_failed;    /* the same of history or faults.jsonl */
 };

@@ -323,6 +323,7 @@ partition_arm(void *ctx, unsigned node, struct error *err)
 struct partition_undo {
     const struct fault_world *world;
     const char *table;
+    bool *self_healed; /* by node; NULL: nobody asks */
 };
 
 static int
@@ -337,16 +338,18 @@ partition_unload_node(void *ctx, unsigned node, struct error *err)
              u->table, u->table);
     if (partition_nft(r, text, err) < 0)
         return -1;
-    return guest_timer_disarm(r, PARTITION_TIMER, &fired, err);
+    if (guest_timer_disarm(r, PARTITION_TIMER, &fired, err) < 0)
+        return -1;
+    if (u->self_healed != NULL)
+        u->self_healed[node] |= fired;
+    return 0;
 }
 
 static int
-partition_unload(const struct fault_world *w, node_set nodes, const char *table,
-                 struct error *err)
+partition_renew(struct fault *f, struct error *err)
 {
-    struct partition_undo undo = {.world = w, .table = table};
-
-    return fanout(nodes, partition_unload_node, &undo, err);
+    return guest_timers_renew(f, partition_nodes(f->state, false),
+                              PARTITION_TIMER, err);
 }
 
 static int
@@ -373,9 +376,11 @@ static int
 partition_heal(struct fault *f, struct error *err)
 {
     struct partition *p = f->state;
+    struct partition_undo undo = {
+        .world = f->world, .table = p->table, .self_healed = f->self_healed};
 
     partition_plan(f);
-    return partition_unload(f->world, partition_nodes(p, false), p->table, err);
+    return fanout(partition_nodes(p, false), partition_unload_node, &undo, err);
 }
 
 static int
@@ -383,6 +388,7 @@ partition_undo(const struct fault_world *w, const json_t *record,
                struct error *err)
 {
     const char *table = json_string_value(json_object_get(record, "table"));
+    struct partition_undo undo = {.world = w, .table = table};
     node_set nodes;
 
     if (table == NULL || strncmp(table, "ordeal_", 7) != 0 ||
@@ -393,7 +399,7 @@ partition_undo(const struct fault_world *w, const json_t *record,
     if (node_set_from_json(w->cluster, json_object_get(record, "nodes"), &nodes,
                            err) < 0)
         return -1;
-    return partition_unload(w, nodes, table, err);
+    return fanout(nodes, partition_unload_node, &undo, err);
 }
 
 /* ---- proofs ---- */
@@ -657,6 +663,7 @@ const struct fault_ops fault_partition_ops = {
     .available = partition_available,
     .undo_record = partition_undo_record,
     .inject = partition_inject,
+    .renew = partition_renew,
     .prove = partition_prove,
     .heal = partition_heal,
     .undo = partition_undo,

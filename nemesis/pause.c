@@ -20,6 +20,7 @@
 #include "nemesis/guest.h"
 #include "nemesis/registry.h"
 
+#define PAUSE_TIMER "pause"
 #define PAUSE_POLL_NS (100 * NS_PER_MS)
 
 /* $2 the pid, $3 its start ticks: field 22, the 20th after the name. */
@@ -51,8 +52,8 @@ pause_arm(void *ctx, unsigned i, struct error *err)
 
     snprintf(pid, sizeof(pid), "%" PRId32, before->pid);
     snprintf(ticks, sizeof(ticks), "%" PRIu64, before->start_ticks);
-    return guest_timer_arm(&f->world->remotes[i], "pause", pause_timer, args,
-                           f->lease_ns, &armed, err);
+    return guest_timer_arm(&f->world->remotes[i], PAUSE_TIMER, pause_timer,
+                           args, f->lease_ns, &armed, err);
 }
 
 static int
@@ -155,10 +156,16 @@ pause_prove(struct fault *f, enum fault_phase phase, enum proof *ret,
 
 /* ---- healing ---- */
 
+struct pause_heal {
+    const struct fault_world *world;
+    bool *self_healed; /* by node; NULL: nobody asks */
+};
+
 static int
 pause_heal_node(void *ctx, unsigned i, struct error *err)
 {
-    const struct fault_world *w = ctx;
+    const struct pause_heal *heal = ctx;
+    const struct fault_world *w = heal->world;
     struct system_node n = world_node(w, i);
     struct process_id now = {0};
     bool fired;
@@ -167,24 +174,37 @@ pause_heal_node(void *ctx, unsigned i, struct error *err)
         return -1;
     if (now.pid != 0 && now.stopped && w->system->signal(&n, SIGCONT, err) < 0)
         return -1;
-    return guest_timer_disarm(n.remote, "pause", &fired, err);
+    if (guest_timer_disarm(n.remote, PAUSE_TIMER, &fired, err) < 0)
+        return -1;
+    if (heal->self_healed != NULL)
+        heal->self_healed[i] |= fired;
+    return 0;
+}
+
+static int
+pause_renew(struct fault *f, struct error *err)
+{
+    return guest_timers_renew(f, f->targets, PAUSE_TIMER, err);
 }
 
 static int
 pause_heal(struct fault *f, struct error *err)
 {
-    return fanout(f->targets, pause_heal_node, (void *)f->world, err);
+    struct pause_heal heal = {.world = f->world, .self_healed = f->self_healed};
+
+    return fanout(f->targets, pause_heal_node, &heal, err);
 }
 
 static int
 pause_undo(const struct fault_world *w, const json_t *record, struct error *err)
 {
+    struct pause_heal heal = {.world = w};
     node_set nodes;
 
     if (node_set_from_json(w->cluster, json_object_get(record, "nodes"), &nodes,
                            err) < 0)
         return -1;
-    return fanout(nodes, pause_heal_node, (void *)w, err);
+    return fanout(nodes, pause_heal_node, &heal, err);
 }
 
 const struct fault_ops fault_pause_ops = {
@@ -195,6 +215,7 @@ const struct fault_ops fault_pause_ops = {
     .available = daemon_available,
     .undo_record = daemon_undo_record,
     .inject = pause_inject,
+    .renew = pause_renew,
     .prove = pause_prove,
     .heal = pause_heal,
     .undo = pause_undo,

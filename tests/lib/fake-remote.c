@@ -18,6 +18,8 @@ static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- trips ---- */
 
+static void fake_run_timers(struct fake *f);
+
 static int
 fake_lost(struct error *err)
 {
@@ -37,6 +39,7 @@ fake_begin(struct fake *f, struct error *err)
         f->timers_fire_ns = 0;
         fake_fire_timers(f);
     }
+    fake_run_timers(f);
     for (unsigned i = 0; i < f->cluster.node_count; i++) {
         struct fake_node *n = &f->nodes[i];
 
@@ -246,8 +249,21 @@ fake_timer_find(struct fake_node *n, const char *name)
 }
 
 static void
-fake_svc_start(struct fake_node *n, const char *name, struct exec_result *ret)
+fake_lease(struct fake *f, struct fake_timer *t, const char *seconds)
 {
+    int64_t s = 0;
+
+    if (sscanf(seconds, "%" SCNd64, &s) != 1 || s <= 0)
+        f->unknown_count++;
+    t->end_ns = f->clock.now_ns + s * NS_PER_S;
+}
+
+/* argv[11] is the seconds of the timer's script. */
+static void
+fake_svc_start(struct fake *f, struct fake_node *n, const char *const argv[],
+               struct exec_result *ret)
+{
+    const char *name = argv[2];
     struct fake_timer *t = fake_timer_find(n, name);
 
     if (t == NULL)
@@ -261,6 +277,7 @@ fake_svc_start(struct fake_node *n, const char *name, struct exec_result *ret)
     snprintf(t->name, sizeof(t->name), "%s", name);
     t->running = true;
     t->fired = false;
+    fake_lease(f, t, argv[11]);
 }
 
 static void
@@ -273,18 +290,60 @@ fake_svc(struct fake *f, struct fake_node *n, const char *const argv[],
         ret->status = 127;
         buf_puts(&ret->err, "svc: not found");
     } else if (strcmp(argv[1], "start") == 0) {
-        fake_svc_start(n, argv[2], ret);
+        fake_svc_start(f, n, argv, ret);
     } else {
         bool stop = strcmp(argv[1], "stop") == 0;
 
-        f->unknown_count += !stop;
-        if (t != NULL)
+        f->unknown_count += !stop && strcmp(argv[1], "status") != 0;
+        if (t != NULL && stop)
             t->running = false;
         buf_printf(&ret->out,
                    "{\"name\":\"%s\",\"state\":\"%s\",\"exit_status\":%s}\n",
-                   argv[2], t == NULL ? "none" : "exited",
+                   argv[2],
+                   t == NULL    ? "none"
+                   : t->running ? "running"
+                                : "exited",
                    t != NULL && t->fired ? "3" : "0");
     }
+}
+
+/* "ordeal-renew" TIMER SECONDS */
+static void
+fake_renew(struct fake *f, struct fake_node *n, const char *const argv[])
+{
+    struct fake_timer *t = fake_timer_find(n, argv[5]);
+
+    f->renewal_count++;
+    if (t == NULL)
+        f->unknown_count++;
+    else
+        fake_lease(f, t, argv[6]);
+}
+
+static void
+fake_timer_fire(struct fake_node *n, struct fake_timer *t)
+{
+    t->running = false;
+    t->fired = true;
+    if (strcmp(t->name, "ordeal-heal-pause") == 0)
+        n->stopped = false;
+    if (strcmp(t->name, "ordeal-heal-partition") == 0) {
+        n->table[0] = '\0';
+        n->rule_count = 0;
+    }
+}
+
+/* Those whose lease is over. */
+static void
+fake_run_timers(struct fake *f)
+{
+    for (unsigned i = 0; i < f->cluster.node_count; i++)
+        for (unsigned j = 0; j < FAKE_TIMERS_MAX; j++) {
+            struct fake_timer *t = &f->nodes[i].timers[j];
+
+            if (t->running && f->clock.now_ns >= t->end_ns)
+                fake_timer_fire(&f->nodes[i], t);
+        }
 }
 
 void
@@ -293,20 +352,9 @@ fake_fire_timers(struct fake *f)
     for (unsigned i = 0; i < f->cluster.node_count; i++) {
         struct fake_node *n = &f->nodes[i];
 
-        for (unsigned j = 0; j < FAKE_TIMERS_MAX; j++) {
-            struct fake_timer *t = &n->timers[j];
-
-            if (!t->running)
-                continue;
-            t->running = false;
-            t->fired = true;
-            if (strcmp(t->name, "ordeal-heal-pause") == 0)
-                n->stopped = false;
-            if (strcmp(t->name, "ordeal-heal-partition") == 0) {
-                n->table[0] = '\0';
-                n->rule_count = 0;
-            }
-        }
+        for (unsigned j = 0; j < FAKE_TIMERS_MAX; j++)
+            if (n->timers[j].running)
+                fake_timer_fire(n, &n->timers[j]);
     }
 }
 
@@ -352,6 +400,8 @@ fake_exec(struct remote *r, const char *const argv[],
         fake_nft_load(f, n, options->input, ret);
     else if (strcmp(argv[0], "nft") == 0)
         fake_nft_list(n, argc == 6 ? argv[5] : NULL, ret);
+    else if (argc == 7 && strcmp(argv[4], "ordeal-renew") == 0)
+        fake_renew(f, n, argv);
     else if (argc > 5 && strcmp(argv[4], "ordeal-probe") == 0)
         fake_probe(f, node, argv + 6, ret);
     else

@@ -28,6 +28,7 @@ struct fake_rule {
 struct fake_timer {
     char name[64];
     bool running, fired;
+    int64_t end_ns; /* of its lease */
 };
 
 struct fake_node {
@@ -65,6 +66,7 @@ struct fake {
     enum fake_trip trip;
     unsigned trip_first, trip_last; /* these calls trip, counted from 1 */
     unsigned unknown_count;         /* commands the fake does not know */
+    unsigned renewal_count;         /* of leases */
     bool no_svc;
     int64_t death_ns;       /* how long a killed process takes to be gone */
     unsigned slow_open;     /* so many connects on open paths are too late */
@@ -82,7 +84,7 @@ void fake_free(struct fake *f);
 /* No stopped or missing daemon, no table, no timer that still runs. */
 bool fake_is_clean(const struct fake *f);
 
-/* What the guest's own timers do when their time has come. */
+/* All of the guests' own timers run out now, whatever their leases. */
 void fake_fire_timers(struct fake *f);
 
 /* One packet; false when a rule drops it. */

@@ -340,6 +340,71 @@ test_effect_that_ends_early_is_a_mismatch(void)
     fixture_teardown(&f);
 }
 
+static const char *const long_pause =
+    "{\"faults\":[{\"fault\":\"pause\",\"target\":\"n2\","
+    "\"duration\":\"5m\"}]}";
+
+/* Five times the lease: a driver that lives keeps it from running out. */
+static void
+test_leases_are_renewed(void)
+{
+    struct nemesis_fixture f;
+
+    fixture_setup(&f, long_pause, 3, 320 * NS_PER_S);
+    CHECK_INT(f.plan.entry_count, 1);
+    fixture_open(&f);
+    nemesis_run(f.nemesis);
+    CHECK_INT(summary(&f).confirmed, 1);
+    CHECK_INT(summary(&f).self_healed, 0);
+    CHECK(f.fake->renewal_count >= 300 / 20 - 1);
+    CHECK(f.fake->renewal_count <= 300 / 20 + 1);
+    CHECK(fake_is_clean(f.fake));
+    fixture_teardown(&f);
+}
+
+/* Renewals that do not get through for longer than the lease. */
+static void
+test_a_lease_that_ran_out_is_recorded(void)
+{
+    struct nemesis_fixture f;
+    json_t *line;
+
+    fixture_setup(&f, long_pause, 3, 320 * NS_PER_S);
+    f.fake->timers_fire_ns = f.fake->clock.now_ns + 30 * NS_PER_S;
+    fixture_open(&f);
+    nemesis_run(f.nemesis);
+    CHECK_INT(summary(&f).self_healed, 1);
+    CHECK_INT(summary(&f).mismatch, 1);
+    CHECK_INT(summary(&f).confirmed, 0);
+    fixture_close(&f);
+    line = line_of(&f, "self_healed");
+    CHECK(line != NULL);
+    CHECK_STR(
+        json_string_value(json_array_get(json_object_get(line, "nodes"), 0)),
+        "n2");
+    json_decref(line);
+    fixture_teardown(&f);
+}
+
+/* A lost answer is no reason to let the lease run out. */
+static void
+test_a_renewal_that_fails_is_tried_again(void)
+{
+    struct nemesis_fixture f;
+
+    fixture_setup(&f, long_pause, 3, 320 * NS_PER_S);
+    fixture_open(&f);
+    f.fake->trip = FAKE_FAIL_BEFORE;
+    /* status x3, process, arm, STOP, look; the first two renewals */
+    f.fake->trip_first = 8;
+    f.fake->trip_last = 9;
+    nemesis_run(f.nemesis);
+    CHECK_INT(summary(&f).self_healed, 0);
+    CHECK_INT(summary(&f).confirmed, 1);
+    CHECK(f.fake->renewal_count >= 2);
+    fixture_teardown(&f);
+}
+
 /* The daemon was started again, but the system does not answer. */
 static void
 test_heal_that_does_not_hold_is_dirty(void)
@@ -504,6 +569,9 @@ main(void)
     RUN(test_inject_that_fails_is_healed_and_not_claimed);
     RUN(test_lost_proof_is_inconclusive_and_no_coverage);
     RUN(test_effect_that_ends_early_is_a_mismatch);
+    RUN(test_leases_are_renewed);
+    RUN(test_a_lease_that_ran_out_is_recorded);
+    RUN(test_a_renewal_that_fails_is_tried_again);
     RUN(test_heal_that_does_not_hold_is_dirty);
     RUN(test_unproven_heal_is_dirty_until_it_is_proven);
     RUN(test_without_a_journal_nothing_is_harmed);
