@@ -16,6 +16,7 @@ libordeal_driver_a_SOURCES = \
 	%D%/run-exits.c \
 	%D%/run-internal.h \
 	%D%/run-load.c \
+	%D%/run-network.c \
 	%D%/run-report.c \
 	%D%/scenario.c %D%/scenario.h \
 	%D%/site.c %D%/site.h \

@@ -223,6 +223,7 @@ run_phase_provision(struct run *r, struct error *err)
         .memory_mib = (unsigned)s->memory_mib,
         .vcpus = (unsigned)s->vcpus,
         .data_disk_mib = (unsigned)s->data_disk_mib,
+        .client_count = (unsigned)s->client_count,
         .given_up = run_given_up,
     };
 
@@ -231,6 +232,7 @@ run_phase_provision(struct run *r, struct error *err)
     for (unsigned i = 0; i < r->site.cluster.node_count; i++)
         remote_init(&r->nemesis_remotes[i], &remote_ssh_ops,
                     &r->site.cluster.nodes[i].ssh, r->clock);
+    run_network_ready(r);
     return 0;
 }
 

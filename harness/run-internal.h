@@ -39,6 +39,7 @@ struct run {
     struct bundle *bundle;
     struct history_writer *history;
     struct site site;
+    unsigned client_hosts; /* of the site, 0: clients use doors */
     struct remote nemesis_remotes[NODE_COUNT_MAX]; /* the nemesis thread's */
     struct workload *workload;
     struct load *load;
@@ -53,6 +54,7 @@ struct run {
 
     bool statuses[STATUS_COUNT]; /* those that apply */
     json_t *notes;               /* what went wrong, in order: strings */
+    json_t *remarks;             /* what touches no verdict: strings */
     json_t *phases;              /* {"name","started_ns","duration_ns"} */
     json_t *analysis;            /* the analyzer's result */
     json_t *own_checkers; /* results the analyzer cannot have: an array */
@@ -68,6 +70,9 @@ struct run {
 void run_mark(struct run *r, enum run_status status, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 
+/* For people, whatever the status is: the report's notes. */
+void run_remark(struct run *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
 /* How often SIGINT or SIGTERM came in: 1 ends the load, 2 skips to the end. */
 int run_signals(void);
 
@@ -76,6 +81,10 @@ void run_write_status(struct run *r, const char *state);
 
 /* Adds unexpected_exit to own_checkers. */
 void run_judge_exits(struct run *r);
+
+/* run-network.c: the cluster's wire, around the load. */
+void run_network_ready(struct run *r);
+void run_network_collect(struct run *r);
 
 /* The phases; each returns 0, or -1 and err. */
 int run_phase_plan(struct run *r, struct error *err);

@@ -23,6 +23,7 @@
 #define RUN_ANALYSE_DEADLINE_NS (240 * NS_PER_S)
 #define RUN_REASONS_MAX 64
 #define RUN_OPTION_WORDS_MAX 16
+#define RUN_REMARKS_MAX 32
 
 static bool
 run_is(const json_t *string, const char *text)
@@ -42,11 +43,12 @@ run_write_status(struct run *r, const char *state)
         return;
     process_start_ticks(getpid(), &ticks);
     status = json_pack(
-        "{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:I}", "state", state,
+        "{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:i}", "state", state,
         "phase", r->phase, "pid", (int)getpid(), "start_ticks",
         (json_int_t)ticks, "system", r->system->name, "scenario",
         r->scenario->id, "runtime_dir", r->site.runtime_dir, "seed",
-        (json_int_t)r->seed, "updated_at_ns", (json_int_t)clock_wall_ns());
+        (json_int_t)r->seed, "updated_at_ns", (json_int_t)clock_wall_ns(),
+        "client_hosts", (int)r->client_hosts);
     if (bundle_set_status(r->bundle, status, &err) < 0)
         log_warning("run", "%s, continuing", err.text);
     json_decref(status);
@@ -149,6 +151,7 @@ run_phase_collect(struct run *r, struct error *err)
         run_collect_console(r, &r->site.cluster.nodes[i]);
     }
     run_judge_exits(r);
+    run_network_collect(r);
     return 0;
 }
 
@@ -331,6 +334,20 @@ run_fill_reasons(const struct run *r, struct report_reason *reasons)
 }
 
 static size_t
+run_fill_remarks(const struct run *r, const char **notes, size_t max)
+{
+    size_t i;
+    json_t *remark;
+
+    json_array_foreach (r->remarks, i, remark) {
+        if (i == max)
+            break;
+        notes[i] = json_string_value(remark);
+    }
+    return i;
+}
+
+static size_t
 run_fill_phases(const struct run *r, struct report_phase *phases, size_t max)
 {
     size_t i, count = 0;
@@ -386,9 +403,10 @@ run_host_facts(const struct run *r)
     struct utsname uts;
 
     uname(&uts);
-    return json_pack("{s:s, s:s, s:s, s:s}", "kernel", uts.release, "machine",
-                     uts.machine, "accelerator", kvm ? "kvm" : "tcg", "image",
-                     strrchr(r->image_dir, '/') + 1);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "kernel", uts.release,
+                     "machine", uts.machine, "accelerator", kvm ? "kvm" : "tcg",
+                     "image", strrchr(r->image_dir, '/') + 1, "clients",
+                     r->client_hosts > 0 ? "cluster network" : "doors");
 }
 
 /* The words of the command line that a repetition needs. */
@@ -479,7 +497,7 @@ run_phase_report(struct run *r, struct error *err)
     struct run_evidence evidence = {.count = 0};
     const json_t *ambiguities = json_object_get(
         json_object_get(r->analysis, "evidence"), "ambiguities");
-    const char *options[RUN_OPTION_WORDS_MAX];
+    const char *options[RUN_OPTION_WORDS_MAX], *notes[RUN_REMARKS_MAX];
     struct run_report report;
     struct arena arena;
     json_t *host = run_host_facts(r), *faults = run_fold_faults(r);
@@ -509,6 +527,8 @@ run_phase_report(struct run *r, struct error *err)
             run_fill_functions(r, functions, ARRAY_LEN(functions)),
         .ambiguous_count = (uint64_t)run_number(ambiguities, "total"),
         .resolved_count = (uint64_t)run_number(ambiguities, "resolved"),
+        .notes = notes,
+        .note_count = run_fill_remarks(r, notes, ARRAY_LEN(notes)),
         .evidence = evidence.items,
         .evidence_count = evidence.count,
         .checkers = r->analysis == NULL

@@ -83,6 +83,20 @@ run_mark(struct run *r, enum run_status status, const char *fmt, ...)
                 text);
 }
 
+void
+run_remark(struct run *r, const char *fmt, ...)
+{
+    CLEANUP_FREE char *text = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = xstrdup(fmt);
+    va_end(ap);
+    json_array_append_new(r->remarks, json_string(text));
+    log_info("run", "%s", text);
+}
+
 /* Names the phase in display, history and status.json. */
 static void
 run_enter(struct run *r, const struct run_phase *phase)
@@ -194,6 +208,7 @@ run_release(struct run *r)
     bundle_free(r->bundle);
     scenario_free(r->scenario);
     json_decref(r->notes);
+    json_decref(r->remarks);
     json_decref(r->phases);
     json_decref(r->analysis);
     json_decref(r->own_checkers);
@@ -215,6 +230,7 @@ run_scenario(const struct run_options *options, struct run_result *ret,
     r->result = ret;
     r->clock = clock_monotonic();
     r->notes = json_array();
+    r->remarks = json_array();
     r->phases = json_array();
     r->own_checkers = json_array();
     r->started_ns = clock_now_ns(r->clock);

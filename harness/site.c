@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "harness/base/arena.h"
 #include "harness/base/file.h"
 #include "harness/base/log.h"
+#include "harness/paths.h"
 #include "harness/provider/cluster.h"
 #include "harness/provider/runtime-dir.h"
 #include "harness/site.h"
+#include "nemesis/fabric/namespace-port.h"
 
 #define SITE_OPEN_TIMEOUT_NS (30 * NS_PER_S)
 
@@ -26,6 +29,7 @@ int
 site_open(struct site *s, const struct site_options *o, struct clock *clock,
           struct error *err)
 {
+    CLEANUP_FREE char *client_program = paths_program(NAMESPACE_PROGRAM);
     struct cluster_spec spec = {
         .node_count = o->node_count,
         .run_id = o->run_id,
@@ -35,6 +39,10 @@ site_open(struct site *s, const struct site_options *o, struct clock *clock,
         .data_disk_mib = o->data_disk_mib,
         .door_ports = o->system->door_ports,
         .door_count = o->system->door_count,
+        .client_host_count = o->client_count < CLIENT_HOST_COUNT_MAX
+                                 ? o->client_count
+                                 : CLIENT_HOST_COUNT_MAX,
+        .client_program = client_program,
         .given_up = o->given_up,
     };
 

@@ -19,6 +19,7 @@ struct site_options {
     const char *run_id;
     const char *image_dir;
     unsigned node_count, memory_mib, vcpus, data_disk_mib;
+    unsigned client_count;  /* that are to have hosts, shared or not */
     bool (*given_up)(void); /* see struct cluster_spec */
 };
 

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "harness/base/arena.h"
 #include "harness/base/buf.h"
@@ -54,6 +55,23 @@ http_on_header(char *data, size_t size, size_t count, void *ctx)
 
     h->header_bytes += size * count;
     return h->header_bytes > HTTP_HEADER_BYTES_MAX ? 0 : size * count;
+}
+
+/*
+ * A socket of the way's own machine.  Without one there is no connection, and
+ * nothing was sent; that it is our fault, the machine's check() says.
+ */
+static curl_socket_t
+http_on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    const struct way *way = ctx;
+    struct error err;
+    int fd;
+
+    if (purpose != CURLSOCKTYPE_IPCXN || address->family != AF_INET)
+        return CURL_SOCKET_BAD;
+    fd = way_socket(way, SOCK_STREAM, &err);
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 static bool
@@ -138,6 +156,8 @@ http_set_request(struct http *h, const struct http_request *request,
     HTTP_SET(h->easy, CURLOPT_WRITEDATA, h);
     HTTP_SET(h->easy, CURLOPT_HEADERFUNCTION, http_on_header);
     HTTP_SET(h->easy, CURLOPT_HEADERDATA, h);
+    HTTP_SET(h->easy, CURLOPT_OPENSOCKETFUNCTION, http_on_socket);
+    HTTP_SET(h->easy, CURLOPT_OPENSOCKETDATA, &request->way);
     if (request->body == NULL) {
         HTTP_SET(h->easy, CURLOPT_HTTPGET, 1L);
         return;
@@ -174,11 +194,11 @@ void
 http_call(struct http *h, const struct http_request *request,
           struct http_reply *ret)
 {
-    CLEANUP_FREE char *url =
-        xasprintf("http://127.0.0.1:%u%s", request->port, request->path);
+    CLEANUP_FREE char *url = xasprintf("http://%s:%u%s", request->way.address,
+                                       request->way.port, request->path);
     CURLcode code;
 
-    assert(request->timeout_ns > 0);
+    assert(request->timeout_ns > 0 && request->way.port != 0);
     assert(request->path[0] == '/');
     buf_reset(&h->body);
     h->body.max =

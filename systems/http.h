@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One HTTP/1.1 request to a loopback door, and what is certain about it.
+ * One HTTP/1.1 request to a node, and what is certain about it.
  *
  * A call puts at most one request on the wire: each has a connection of its
  * own, so libcurl never meets the dead reused connection on which it would
@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "harness/base/error.h"
+#include "systems/way.h"
 
 /* The largest reply of a system's API: a tick with 64 expired bundles. */
 #define HTTP_BODY_BYTES_MAX (256u << 10)
@@ -33,7 +33,7 @@ enum http_outcome {
 };
 
 struct http_request {
-    uint16_t port;      /* on 127.0.0.1 */
+    struct way way;     /* has a port */
     const char *path;   /* "/v1/status", query included */
     const char *body;   /* JSON: makes it a POST; NULL: a GET */
     int64_t timeout_ns; /* connect to last byte */

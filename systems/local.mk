@@ -4,6 +4,7 @@ libordeal_systems_a_SOURCES = \
 	%D%/http.c %D%/http.h \
 	%D%/registry.c %D%/system.h \
 	%D%/replica/client.c \
-	%D%/replica/replica.c %D%/replica/replica.h
+	%D%/replica/replica.c %D%/replica/replica.h \
+	%D%/way.c %D%/way.h
 libordeal_systems_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(CURL_CFLAGS)
 ORDEAL_SYSTEMS_LIBS = libordeal-systems.a $(CURL_LIBS)

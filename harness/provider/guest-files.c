@@ -45,6 +45,14 @@ guest_mac(bool cluster, unsigned index, uint8_t ret[static 6])
     memcpy(ret, mac, sizeof(mac));
 }
 
+static void
+guest_format_mac(const uint8_t m[static 6],
+                 char ret[static GUEST_MAC_TEXT_SIZE])
+{
+    snprintf(ret, GUEST_MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", m[0],
+             m[1], m[2], m[3], m[4], m[5]);
+}
+
 void
 guest_mac_text(bool cluster, unsigned index,
                char ret[static GUEST_MAC_TEXT_SIZE])
@@ -52,8 +60,7 @@ guest_mac_text(bool cluster, unsigned index,
     uint8_t m[6];
 
     guest_mac(cluster, index, m);
-    snprintf(ret, GUEST_MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", m[0],
-             m[1], m[2], m[3], m[4], m[5]);
+    guest_format_mac(m, ret);
 }
 
 void
@@ -61,6 +68,21 @@ guest_address(unsigned index, char ret[static GUEST_ADDRESS_SIZE])
 {
     assert(index < NODE_COUNT_MAX);
     snprintf(ret, GUEST_ADDRESS_SIZE, "10.77.0.%u", 11 + index);
+}
+
+void
+guest_client_mac(unsigned index, uint8_t ret[static 6])
+{
+    const uint8_t mac[6] = {0x52, 0x54, 0x00, 0x63, 0x68, (uint8_t)(index + 1)};
+
+    memcpy(ret, mac, sizeof(mac));
+}
+
+void
+guest_client_address(unsigned index, char ret[static GUEST_ADDRESS_SIZE])
+{
+    assert(index < NODE_COUNT_MAX);
+    snprintf(ret, GUEST_ADDRESS_SIZE, "10.77.0.%u", 101 + index);
 }
 
 static void
@@ -118,8 +140,8 @@ tar_write(const char *path, const struct tar_entry *entries, unsigned count,
 
 int
 guest_write_config(const char *path, unsigned index, unsigned node_count,
-                   const char *host_key, const char *authorized_key,
-                   struct error *err)
+                   unsigned client_host_count, const char *host_key,
+                   const char *authorized_key, struct error *err)
 {
     CLEANUP(buf_release) struct buf network, authorized;
     char address[GUEST_ADDRESS_SIZE], mac[GUEST_MAC_TEXT_SIZE];
@@ -134,6 +156,14 @@ guest_write_config(const char *path, unsigned index, unsigned node_count,
             continue;
         guest_address(i, address);
         guest_mac_text(true, i, mac);
+        buf_printf(&network, "neighbour %s %s\n", address, mac);
+    }
+    for (unsigned i = 0; i < client_host_count; i++) {
+        uint8_t m[6];
+
+        guest_client_address(i, address);
+        guest_client_mac(i, m);
+        guest_format_mac(m, mac);
         buf_printf(&network, "neighbour %s %s\n", address, mac);
     }
     buf_printf(&authorized, "%s\n", authorized_key);

@@ -23,6 +23,10 @@ void guest_mac_text(bool cluster, unsigned index,
 /* "10.77.0.11" for node 0. */
 void guest_address(unsigned index, char ret[static GUEST_ADDRESS_SIZE]);
 
+/* Hosts of clients in the cluster network: "10.77.0.101" for the first. */
+void guest_client_mac(unsigned index, uint8_t ret[static 6]);
+void guest_client_address(unsigned index, char ret[static GUEST_ADDRESS_SIZE]);
+
 struct tar_entry {
     const char *name;
     const char *text;
@@ -33,10 +37,11 @@ struct tar_entry {
 int tar_write(const char *path, const struct tar_entry *entries, unsigned count,
               struct error *err);
 
-/* The config archive of node 'index' of 'node_count'. */
+/* The config archive of node 'index' of 'node_count'; other nodes and hosts of
+ * clients are its permanent neighbours. */
 int guest_write_config(const char *path, unsigned index, unsigned node_count,
-                       const char *host_key, const char *authorized_key,
-                       struct error *err);
+                       unsigned client_host_count, const char *host_key,
+                       const char *authorized_key, struct error *err);
 
 /* A sparse raw disk; it must not exist yet. */
 int guest_make_disk(const char *path, unsigned mib, struct error *err);

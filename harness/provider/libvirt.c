@@ -6,6 +6,7 @@
  *
  *   host --127.0.0.1:PORT--> QEMU user network --> mgmt NIC     (SSH, doors)
  *   host: switch thread <--UDP frames--> QEMU  --> cluster NIC
+ *                      '-- packet sockets -- hosts of clients (client-hosts.h)
  *   host: nbdkit with the platter <--unix socket-- QEMU <-- data disk
  *
  * Guests are transient domains: power off destroys one, power on creates it
@@ -31,6 +32,7 @@
 #include "harness/base/file.h"
 #include "harness/base/log.h"
 #include "harness/provider/accelerator.h"
+#include "harness/provider/client-hosts.h"
 #include "harness/provider/cluster.h"
 #include "harness/provider/domain-xml.h"
 #include "harness/provider/guest-files.h"
@@ -71,6 +73,7 @@ struct libvirt {
     char *key_path;
     struct libvirt_node nodes[NODE_COUNT_MAX];
     struct fabric_switch *fabric;
+    struct client_hosts *clients;
 };
 
 /* ---- open ---- */
@@ -200,20 +203,44 @@ libvirt_prepare_node(struct libvirt *l, const struct cluster_spec *spec,
     libvirt_fill_node(l, index);
     l->cluster.node_count = index + 1;
     return guest_write_config(n->config_path, index, spec->node_count,
+                              l->clients == NULL ? 0 : l->clients->count,
                               n->host_key.private_text, l->key.public_line,
                               err);
+}
+
+/* Where they are not allowed, clients use the doors: that is no failure. */
+static void
+libvirt_make_clients(struct libvirt *l, const struct cluster_spec *spec)
+{
+    struct error err;
+
+    if (spec->client_host_count == 0)
+        return;
+    l->clients = client_hosts_new(spec->client_program, spec->client_host_count,
+                                  spec->node_count, &err);
+    l->cluster.clients = l->clients;
+    if (l->clients != NULL)
+        return;
+    snprintf(l->cluster.no_clients, sizeof(l->cluster.no_clients), "%.250s",
+             err.text);
+    log_info("provider", "clients use the doors: %s", err.text);
 }
 
 static int
 libvirt_start_fabric(struct libvirt *l, struct error *err)
 {
-    struct switch_port_config ports[NODE_COUNT_MAX] = {0};
+    struct switch_port_config ports[SWITCH_PORT_COUNT_MAX] = {0};
+    unsigned count = l->cluster.node_count;
 
     for (unsigned i = 0; i < l->cluster.node_count; i++) {
         guest_mac(true, i, ports[i].mac);
         ports[i].peer_port = l->nodes[i].qemu_port;
     }
-    l->fabric = switch_new(ports, l->cluster.node_count, err);
+    if (l->clients != NULL) {
+        client_hosts_ports(l->clients, ports + count);
+        count += l->clients->count;
+    }
+    l->fabric = switch_new(ports, count, err);
     if (l->fabric == NULL)
         return -1;
     return switch_start(l->fabric, err);
@@ -260,6 +287,7 @@ libvirt_prepare(struct libvirt *l, const struct cluster_spec *spec,
         file_write_atomic(l->key_path, l->key.private_text,
                           strlen(l->key.private_text), 0600, err) < 0)
         return -1;
+    libvirt_make_clients(l, spec);
     for (unsigned i = 0; i < spec->node_count; i++)
         if (libvirt_prepare_node(l, spec, i, err) < 0)
             return -1;
@@ -512,6 +540,8 @@ libvirt_destroy(struct provider *p, struct error *err)
                         rc == 0 ? &first : &next) < 0)
         rc = -1;
     libvirt_stop_fabric(l);
+    client_hosts_free(TAKE(l->clients));
+    l->cluster.clients = NULL;
     for (unsigned i = 0; i < NODE_COUNT_MAX; i++)
         libvirt_release_node(&l->nodes[i]);
     if (runtime_dir_remove(l->cluster.runtime_dir, rc == 0 ? &first : &next) <
@@ -561,7 +591,7 @@ libvirt_power_off(struct provider *p, unsigned node, struct error *err)
     if (libvirt_stop_domain(&l->nodes[node], err) < 0)
         return -1;
     /* What still waits for the dead machine is not for its successor. */
-    for (unsigned peer = 0; peer < l->cluster.node_count; peer++)
+    for (unsigned peer = 0; peer < switch_port_count(l->fabric); peer++)
         link_set_add_both(&links, node, peer);
     switch_purge(l->fabric, &links);
     return 0;

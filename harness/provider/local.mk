@@ -3,6 +3,7 @@ include nemesis/fabric/local.mk
 noinst_LIBRARIES += libordeal-provider.a
 libordeal_provider_a_SOURCES = \
 	%D%/accelerator.c %D%/accelerator.h \
+	%D%/client-hosts.c %D%/client-hosts.h \
 	%D%/cluster.c %D%/cluster.h \
 	%D%/domain-xml.c %D%/domain-xml.h \
 	%D%/guest-files.c %D%/guest-files.h \

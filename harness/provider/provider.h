@@ -46,12 +46,38 @@ struct node {
     char console_path[4096]; /* serial console log on the host */
 };
 
+/* Each a port of the switch and a process of ours: enough to tell the clients
+ * on either side of a partition apart. */
+#define CLIENT_HOST_COUNT_MAX 4
+
+/*
+ * The machines on which clients run: each has an address and links of its own
+ * in the cluster network.  A connection made from there says the truth about
+ * the network between: it is refused when nobody listens, and silent when the
+ * way is cut.
+ */
+struct client_hosts {
+    unsigned count;
+    char addresses[CLIENT_HOST_COUNT_MAX][64]; /* "10.77.0.101" */
+    /* A new socket (socket(2)'s type) of that machine, in this process.  Any
+     * thread.  The caller owns it. */
+    int (*socket)(struct client_hosts *h, unsigned host, int type,
+                  struct error *err);
+    /* -1 when a socket could not be had at any time since: then attempts
+     * failed for a reason of ours.  Any thread. */
+    int (*check)(struct client_hosts *h, struct error *err);
+};
+
 struct cluster {
     struct node nodes[NODE_COUNT_MAX];
     unsigned node_count;
     char runtime_dir[64]; /* short: unix socket paths end at 108 bytes */
     char run_id[64];      /* [a-z0-9-], names everything we make */
     uint64_t key_serial;  /* unused by readers; see provider docs */
+    /* Until destroy.  NULL: clients go through the nodes' doors, where a
+     * connect that succeeds says nothing; 'no_clients' says why. */
+    struct client_hosts *clients;
+    char no_clients[256];
 };
 
 struct cluster_spec {
@@ -63,6 +89,10 @@ struct cluster_spec {
     unsigned data_disk_mib;
     const uint16_t *door_ports; /* guest ports that clients need */
     unsigned door_count;
+    /* Machines for clients, where this host allows them; 0: none.  The program
+     * is that of nemesis/fabric/namespace-port.h. */
+    unsigned client_host_count;
+    const char *client_program;
     /* Asked every few seconds while machines boot: true ends create with an
      * error.  Any thread.  NULL: it waits to the end. */
     bool (*given_up)(void);
@@ -108,8 +138,8 @@ int provider_create(struct provider *p, const struct cluster_spec *spec,
                     struct cluster *ret, struct error *err);
 int provider_power_off(struct provider *p, unsigned node, struct error *err);
 int provider_power_on(struct provider *p, unsigned node, struct error *err);
-/* Of a cluster that was created, until destroy: port i is node i.  May be
- * NULL. */
+/* Of a cluster that was created, until destroy: port i is node i, and the hosts
+ * of clients follow.  May be NULL. */
 struct fabric_switch *provider_fabric(struct provider *p);
 int provider_destroy(struct provider *p, struct error *err);
 void provider_close(struct provider *p);

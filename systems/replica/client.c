@@ -76,16 +76,6 @@ static const char *const replica_resource_states[] = {
 static const char *const replica_lease_states[] = {
     "reserved", "active", "released", "expired", "revoking", "revoked", NULL};
 
-uint16_t
-replica_door(const struct cluster *c, unsigned node)
-{
-    assert(node < c->node_count);
-    for (unsigned i = 0; i < c->nodes[node].door_count; i++)
-        if (c->nodes[node].doors[i].guest_port == REPLICA_CLIENT_PORT)
-            return c->nodes[node].doors[i].host_port;
-    return 0;
-}
-
 /* ---- requests ---- */
 
 static json_t *
@@ -491,7 +481,9 @@ replica_client_invoke(struct client *c, const struct operation *op,
                       struct attempt_result *ret)
 {
     struct replica_client *rc = (struct replica_client *)c;
-    struct http_request request = {.port = replica_door(rc->cluster, node),
+    struct http_request request = {.way = way_of_client(rc->cluster, node,
+                                                        REPLICA_CLIENT_PORT,
+                                                        rc->client_id),
                                    .timeout_ns = timeout_ns};
     struct http_reply reply;
 
@@ -503,7 +495,6 @@ replica_client_invoke(struct client *c, const struct operation *op,
         request.path = tick ? "/v1/tick" : "/v1/command";
         request.body = replica_body(a, op, rc->client_id);
     }
-    assert(request.port != 0);
     http_call(rc->http, &request, &reply);
     replica_unknown(ret, http_outcome_name(reply.outcome));
     if (reply.outcome == HTTP_REFUSED)
@@ -535,7 +526,7 @@ replica_client_new(const struct cluster *c, uint64_t client_id,
     struct replica_client *rc;
 
     for (unsigned i = 0; i < c->node_count; i++) {
-        if (replica_door(c, i) == 0) {
+        if (way_of_client(c, i, REPLICA_CLIENT_PORT, client_id).port == 0) {
             error_set(err, ERROR_CONFIG, "node %s has no door to port %d",
                       c->nodes[i].name, REPLICA_CLIENT_PORT);
             return NULL;

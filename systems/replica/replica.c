@@ -320,6 +320,12 @@ replica_process(const struct system_node *n, struct process_id *ret,
 
 /* ---- through the door ---- */
 
+static struct way
+replica_door(const struct cluster *c, unsigned node)
+{
+    return way_by_door(c, node, REPLICA_CLIENT_PORT);
+}
+
 static void
 replica_parse_status(const char *body, size_t len, struct system_status *ret)
 {
@@ -344,7 +350,7 @@ static int
 replica_status(const struct cluster *c, unsigned node, int64_t timeout_ns,
                struct system_status *ret, struct error *err)
 {
-    struct http_request request = {.port = replica_door(c, node),
+    struct http_request request = {.way = replica_door(c, node),
                                    .path = "/v1/status",
                                    .timeout_ns = timeout_ns};
     struct http *http = http_new(err);
@@ -370,7 +376,7 @@ replica_digest(const struct cluster *c, unsigned node, uint64_t index,
 {
     char path[64];
     struct http_request request = {
-        .port = replica_door(c, node), .path = path, .timeout_ns = timeout_ns};
+        .way = replica_door(c, node), .path = path, .timeout_ns = timeout_ns};
     struct http *http = http_new(err);
     struct http_reply reply;
     json_t *answer = NULL;
@@ -410,7 +416,7 @@ replica_collect_door(const struct system_node *n, const char *dir,
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(pages) && result == 0; i++) {
         CLEANUP_FREE char *path = xasprintf("%s/%s", dir, pages[i].file);
-        struct http_request request = {.port =
+        struct http_request request = {.way =
                                            replica_door(n->cluster, n->index),
                                        .path = pages[i].path,
                                        .timeout_ns = REPLICA_DOOR_TIMEOUT_NS,

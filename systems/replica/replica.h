@@ -12,9 +12,6 @@
 #define REPLICA_CLIENT_PORT 7100
 #define REPLICA_PEER_PORT 7101
 
-/* The host's port of the door to a node's client port, 0: it has none. */
-uint16_t replica_door(const struct cluster *c, unsigned node);
-
 /*
  * A client of the "allocator" capability (functions, arguments and results in
  * docs/ARCHITECTURE.md).  Error classes of attempts, beside the replica's own

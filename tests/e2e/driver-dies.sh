@@ -20,6 +20,10 @@ start() {
     sleep "$1"
 }
 
+not() {
+    ! "$@"
+}
+
 # driver_of: the process that writes the history, as the bundle names it.
 driver_of() {
     json "$work/runs/current/status.json" 'j["pid"]'
@@ -42,10 +46,32 @@ check 'with a sealed bundle' json_is "$work/runs/latest/manifest.json" \
     'j["status"] == "insufficient"'
 check 'and no virtual machine is left' nothing_left
 
+# helpers_of PID: the processes that carry its clients' hosts.
+helpers_of() {
+    for p in /proc/[0-9]*; do
+        grep -q "^PPid:[[:space:]]*$1\$" "$p/status" 2>/dev/null &&
+            [ "$(cat "$p/comm" 2>/dev/null)" = ordeal-ns-port ] && echo "${p#/proc/}"
+    done
+}
+# alive PID...: one of them runs.
+alive() {
+    for p in "$@"; do
+        [ -n "$(tr -d '\0' <"/proc/$p/cmdline" 2>/dev/null)" ] && return 0
+    done
+    return 1
+}
+
 start 10 load
-kill -KILL "$(driver_of)"
+driver=$(driver_of)
+helpers=$(helpers_of "$driver")
+if json_is "$work/runs/current/status.json" 'j["client_hosts"] > 0' >/dev/null; then
+    check 'clients have hosts in the cluster network' [ -n "$helpers" ]
+fi
+kill -KILL "$driver"
 wait "$run" 2>/dev/null
 sleep 1
+# shellcheck disable=SC2086
+check 'hosts of clients end with the driver' not alive $helpers
 check 'after SIGKILL the history can be read' "$ordeal" history stat \
     "$work/runs/current/history.ordeal"
 check 'recover ends what is left' "$ordeal" recover --output "$work/runs"

@@ -48,3 +48,10 @@ test_fault_fabric_SOURCES = %D%/test-fault-fabric.c
 test_fault_fabric_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 test_fault_fabric_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 EXTRA_test_fault_fabric_DEPENDENCIES = ordeal-ns-port
+
+check_PROGRAMS += test-client-hosts
+TESTS += test-client-hosts
+test_client_hosts_SOURCES = %D%/test-client-hosts.c tests/lib/toy-server.h
+test_client_hosts_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+test_client_hosts_LDADD = $(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_PROVIDER_LIBS)
+EXTRA_test_client_hosts_DEPENDENCIES = ordeal-ns-port

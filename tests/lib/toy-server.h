@@ -2,7 +2,7 @@
 /*
  * A TCP server that counts requests and misbehaves in one chosen way.
  *
- *   toy_start -> (toy_set, clients) ... -> toy_stop
+ *   toy_start, toy_start_on -> (toy_set, clients) ... -> toy_stop
  *
  * One thread serves one connection at a time.  A request counts once its last
  * byte was read.  Everything sent on a connection after its first request is
@@ -220,21 +220,28 @@ toy_main(void *ctx)
     return NULL;
 }
 
+/* Takes over a socket that is not bound yet, of whatever namespace. */
 static void
-toy_start(struct toy *t)
+toy_start_on(struct toy *t, int fd, struct in_addr on)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = on};
     socklen_t len = sizeof(address);
 
     memset(t, 0, sizeof(*t));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    t->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    t->listener = fd;
     if (bind(t->listener, (struct sockaddr *)&address, len) < 0 ||
         listen(t->listener, 16) < 0 ||
         getsockname(t->listener, (struct sockaddr *)&address, &len) < 0 ||
         pthread_create(&t->thread, NULL, toy_main, t) != 0)
         assert(!"the toy server does not start");
     t->port = ntohs(address.sin_port);
+}
+
+static inline void
+toy_start(struct toy *t)
+{
+    toy_start_on(t, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                 (struct in_addr){.s_addr = htonl(INADDR_LOOPBACK)});
 }
 
 /* Waits until the last connection was read to its end. */

@@ -288,7 +288,7 @@ test_config_archive_is_a_tar(void)
 
     process_result_init(&r);
     CHECK_OK(
-        guest_write_config(path, 1, 3, "HOST KEY\n", "ssh-ed25519 B", &err),
+        guest_write_config(path, 1, 3, 2, "HOST KEY\n", "ssh-ed25519 B", &err),
         &err);
     CHECK(stat(path, &st) == 0 && st.st_size % 512 == 0);
     CHECK_OK(run(&r, (const char *const[]){"tar", "-xOf", path, NULL}, &o, 10),
@@ -298,6 +298,8 @@ test_config_archive_is_a_tar(void)
               "hostname n2\nmgmt 10.0.2.15/24\ncluster 10.77.0.12/24\n"
               "neighbour 10.77.0.11 52:54:00:63:6c:01\n"
               "neighbour 10.77.0.13 52:54:00:63:6c:03\n"
+              "neighbour 10.77.0.101 52:54:00:63:68:01\n"
+              "neighbour 10.77.0.102 52:54:00:63:68:02\n"
               "HOST KEY\nssh-ed25519 B\n");
     CHECK_OK(run(&r, (const char *const[]){"tar", "-tf", path, NULL}, &o, 10),
              &err);
