@@ -65,6 +65,8 @@ run_main(const struct command *self, int argc, char **argv)
         {"uri", 0, OPTION_STRING, &o->uri, "URI",
          "libvirt connection (default: its QEMU driver in this process)"},
         {"quiet", 'q', OPTION_FLAG, &o->quiet, NULL, "no progress"},
+        {"format", 0, OPTION_FORMAT, &o->as_json, "text|json",
+         "how to tell the verdict; json: a line at the begin, one at the end"},
         {"keep", 'k', OPTION_FLAG, &o->keep, NULL,
          "after the verdict keep the cluster up until Ctrl-C"},
     };

@@ -10,6 +10,7 @@ extern const struct command command_doctor;
 extern const struct command command_image;
 extern const struct command command_plan;
 extern const struct command command_run;
+extern const struct command command_gate;
 extern const struct command command_check;
 extern const struct command command_history;
 extern const struct command command_up;

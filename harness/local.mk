@@ -2,7 +2,12 @@
 noinst_LIBRARIES += libordeal-driver.a
 libordeal_driver_a_SOURCES = \
 	%D%/deploy.c %D%/deploy.h \
+	%D%/gate/claims.c %D%/gate/claims.h \
+	%D%/gate/gate.c %D%/gate/gate.h \
+	%D%/gate/lane.c %D%/gate/lane.h \
 	%D%/gate/matrix.c %D%/gate/matrix.h \
+	%D%/gate/state.c %D%/gate/state.h \
+	%D%/gate/table.c %D%/gate/table.h \
 	%D%/history-tool.c %D%/history-tool.h \
 	%D%/load.c %D%/load.h \
 	%D%/options.c %D%/options.h \
@@ -30,6 +35,7 @@ ordeal_SOURCES = \
 	%D%/cmd-check.c \
 	%D%/cmd-cluster.c \
 	%D%/cmd-doctor.c \
+	%D%/cmd-gate.c \
 	%D%/cmd-history.c \
 	%D%/cmd-image.c \
 	%D%/cmd-plan.c \
@@ -48,6 +54,7 @@ ORDEAL_DRIVER_LIBS = libordeal-driver.a $(YAML_LIBS) $(ORDEAL_ARTIFACTS_LIBS)
 scenariosdir = $(pkgdatadir)/scenarios
 dist_scenarios_DATA = \
 	scenarios/bugs.yaml \
+	scenarios/claims.yaml \
 	scenarios/reservation_contention-control.yaml \
 	scenarios/reservation_contention-crash-restart.yaml \
 	scenarios/reservation_contention-partition-heal.yaml

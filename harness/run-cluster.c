@@ -197,7 +197,10 @@ run_phase_plan(struct run *r, struct error *err)
     if (readiness_quick(err) < 0 || image_path(&r->image_dir, err) < 0 ||
         run_open_bundle(r, err) < 0)
         return -1;
-    if (!r->options->quiet)
+    if (r->options->as_json)
+        run_tell(r, json_pack("{s:s, s:s, s:s}", "event", "started", "scenario",
+                              r->scenario->id, "bundle", r->result->bundle));
+    else if (!r->options->quiet)
         run_print_plan(r);
     return 0;
 }

@@ -79,6 +79,9 @@ int run_signals(void);
 /* status.json, for those who look while the run goes on. */
 void run_write_status(struct run *r, const char *state);
 
+/* One line of JSON on standard output; takes the reference. */
+void run_tell(const struct run *r, json_t *line);
+
 /* Adds unexpected_exit to own_checkers. */
 void run_judge_exits(struct run *r);
 

@@ -456,6 +456,19 @@ run_compare_expectation(const struct run *r, struct buf *out)
     }
 }
 
+void
+run_tell(const struct run *r, json_t *line)
+{
+    char seed[24];
+
+    snprintf(seed, sizeof(seed), "%" PRIu64, r->seed);
+    json_object_set_new(line, "seed", json_string(seed));
+    json_dumpf(line, stdout, JSON_COMPACT);
+    putchar('\n');
+    fflush(stdout);
+    json_decref(line);
+}
+
 /* The verdict on standard output: what, why, where. */
 static void
 run_print(const struct run *r, const struct run_report *report)
@@ -544,7 +557,14 @@ run_phase_report(struct run *r, struct error *err)
     run_write_status(r, "finished");
     r->finished = true;
     result = bundle_finish(r->bundle, &report, err);
-    run_print(r, &report);
+    if (r->options->as_json)
+        run_tell(r, json_pack("{s:s, s:s, s:s, s:i, s:s}", "event", "finished",
+                              "scenario", r->scenario->id, "status",
+                              run_status_name(r->result->status), "exit_status",
+                              run_status_exit(r->result->status), "bundle",
+                              r->result->bundle));
+    else
+        run_print(r, &report);
     arena_release(&arena);
     json_decref(host);
     json_decref(faults);

@@ -24,6 +24,7 @@ struct run_options {
     const char *uri;    /* libvirt */
     bool keep;          /* leave the cluster up */
     bool quiet;         /* no progress */
+    bool as_json;       /* tell begin and end as lines of JSON */
 };
 
 struct run_result {

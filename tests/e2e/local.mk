@@ -8,6 +8,7 @@ E2E_TESTS = \
 	%D%/run-crash-restart.sh \
 	%D%/run-planted-bug.sh \
 	%D%/driver-dies.sh \
+	%D%/gate.sh \
 	%D%/system-crashes.sh \
 	%D%/unprivileged.sh
 EXTRA_DIST += $(E2E_TESTS) %D%/bug-matrix tests/lib/tap.sh
