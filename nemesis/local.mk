@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += libordeal-nemesis.a
 libordeal_nemesis_a_SOURCES = \
+	%D%/boot.c %D%/boot.h \
 	%D%/daemon.c %D%/daemon.h \
 	%D%/fabric/net-faults.c \
 	%D%/fanout.c %D%/fanout.h \
@@ -14,12 +15,17 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/partition.c \
 	%D%/pause.c \
 	%D%/plan.c \
+	%D%/power-cut.c \
 	%D%/probe.c %D%/probe.h \
 	%D%/registry.c %D%/registry.h \
 	%D%/schedule.c %D%/schedule.h \
 	%D%/stop.c \
-	%D%/target.c %D%/target.h
+	%D%/target.c %D%/target.h \
+	%D%/vm-restart.c \
+	%D%/vm-state.c
 libordeal_nemesis_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
-ORDEAL_NEMESIS_LIBS = libordeal-nemesis.a libordeal-fabric.a
+# Of the provider only what does not need a provider: the wrappers of machine.h.
+ORDEAL_NEMESIS_LIBS = libordeal-nemesis.a libordeal-fabric.a \
+	libordeal-provider.a libordeal-platter.a libordeal-provider.a
 EXTRA_DIST += docs/FAULTS.md
 include nemesis/platter/local.mk

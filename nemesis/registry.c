@@ -7,6 +7,8 @@
 
 #include "nemesis/registry.h"
 
+/* One line each, so that additions do not collide. */
+/* clang-format off */
 static const struct fault_ops *const registry_faults[] = {
     &fault_null_ops,
     &fault_kill_ops,
@@ -18,8 +20,16 @@ static const struct fault_ops *const registry_faults[] = {
     &fault_net_loss_ops,
     &fault_net_duplicate_ops,
     &fault_net_corrupt_ops,
+    &fault_power_cut_ops,
+    &fault_vm_reset_ops,
+    &fault_vm_pause_ops,
+    &fault_vm_throttle_ops,
+    &fault_vm_balloon_ops,
+    &fault_vm_nmi_ops,
+    &fault_vm_link_down_ops,
     NULL,
 };
+/* clang-format on */
 
 const struct fault_ops *
 fault_find(const char *name)

@@ -15,5 +15,12 @@ extern const struct fault_ops fault_net_delay_ops;
 extern const struct fault_ops fault_net_loss_ops;
 extern const struct fault_ops fault_net_duplicate_ops;
 extern const struct fault_ops fault_net_corrupt_ops;
+extern const struct fault_ops fault_power_cut_ops;
+extern const struct fault_ops fault_vm_reset_ops;
+extern const struct fault_ops fault_vm_pause_ops;
+extern const struct fault_ops fault_vm_throttle_ops;
+extern const struct fault_ops fault_vm_balloon_ops;
+extern const struct fault_ops fault_vm_nmi_ops;
+extern const struct fault_ops fault_vm_link_down_ops;
 
 #endif

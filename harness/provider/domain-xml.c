@@ -160,7 +160,7 @@ domain_put_devices(struct buf *out, const struct domain_spec *s)
                mac, s->switch_port, s->qemu_port);
     buf_puts(out, "<source path='");
     xml_put(out, s->console_path);
-    buf_puts(out, "' append='on'/>\n</serial>\n<memballoon model='none'/>\n"
+    buf_puts(out, "' append='on'/>\n</serial>\n<memballoon model='virtio'/>\n"
                   "</devices>\n");
 }
 

@@ -37,6 +37,7 @@
 #include "harness/provider/domain-xml.h"
 #include "harness/provider/guest-files.h"
 #include "harness/provider/libvirt-connection.h"
+#include "harness/provider/libvirt-machine.h"
 #include "harness/provider/orphans.h"
 #include "harness/provider/runtime-dir.h"
 #include "harness/remote/keys.h"
@@ -55,14 +56,13 @@
 struct libvirt_node {
     char *xml, *domain_name;
     struct ssh_key host_key;
-    virDomainPtr domain; /* NULL: off */
-    int qemu_fd;         /* holds the cluster NIC's UDP port */
+    int qemu_fd; /* holds the cluster NIC's UDP port */
     uint16_t qemu_port;
     int forward_fds[NODE_DOORS_MAX + 1]; /* hold the forwards' TCP ports */
     struct door forwards[NODE_DOORS_MAX + 1];
     unsigned forward_count;
     char *config_path, *data_path;
-    struct platter platter; /* serves data_path; not with a foreign libvirt */
+    struct libvirt_machine machine; /* no platter with a foreign libvirt */
 };
 
 struct libvirt {
@@ -180,7 +180,7 @@ libvirt_start_platter(struct libvirt *l, unsigned index, struct error *err)
         return 0;
     snprintf(name, sizeof(name), "n%u-data", index + 1);
     return platter_start(
-        &n->platter, &c,
+        &n->machine.platter, &c,
         clock_now_ns(clock_monotonic()) + LIBVIRT_PLATTER_TIMEOUT_NS, err);
 }
 
@@ -195,6 +195,9 @@ libvirt_prepare_node(struct libvirt *l, const struct cluster_spec *spec,
     n->domain_name = xasprintf("ordeal-%s-n%u", l->cluster.run_id, index + 1);
     n->config_path = xasprintf("%s/n%u-config.tar", dir, index + 1);
     n->data_path = xasprintf("%s/n%u-data.img", dir, index + 1);
+    n->machine.name = n->domain_name;
+    n->machine.disk = n->data_path;
+    n->machine.memory_mib = spec->memory_mib;
     if (ssh_key_generate(&n->host_key, n->domain_name, err) < 0 ||
         libvirt_reserve_ports(n, spec, err) < 0 ||
         guest_make_disk(n->data_path, spec->data_disk_mib, err) < 0 ||
@@ -262,7 +265,7 @@ libvirt_describe_node(struct libvirt *l, const struct cluster_spec *spec,
         .image_dir = spec->image_dir,
         .config_path = n->config_path,
         .data_path = n->data_path,
-        .data_socket = n->platter.socket_path,
+        .data_socket = n->machine.platter.socket_path,
         .console_path = node->console_path,
         .switch_port = switch_local_port(l->fabric, index),
         .qemu_port = n->qemu_port,
@@ -305,8 +308,8 @@ libvirt_start_domain(struct libvirt *l, unsigned index, struct error *err)
 {
     struct libvirt_node *n = &l->nodes[index];
 
-    n->domain = virDomainCreateXML(l->connection.conn, n->xml, 0);
-    if (n->domain == NULL)
+    n->machine.domain = virDomainCreateXML(l->connection.conn, n->xml, 0);
+    if (n->machine.domain == NULL)
         return libvirt_fail(err, "starting the virtual machine");
     return 0;
 }
@@ -349,7 +352,7 @@ libvirt_wait_ssh(struct libvirt *l, unsigned index, struct clock *clock,
             error_set(&last, ERROR_ENVIRONMENT, "given up");
             break;
         }
-        if (virDomainIsActive(l->nodes[index].domain) != 1) {
+        if (virDomainIsActive(l->nodes[index].machine.domain) != 1) {
             error_set(&last, ERROR_ENVIRONMENT, "the virtual machine ended");
             break;
         }
@@ -370,7 +373,7 @@ libvirt_wait_ssh(struct libvirt *l, unsigned index, struct clock *clock,
 static int
 libvirt_check_platter(struct libvirt *l, unsigned index, struct error *err)
 {
-    const struct platter *p = &l->nodes[index].platter;
+    const struct platter *p = &l->nodes[index].machine.platter;
     json_t *stats;
     json_int_t flushes = 0, fua = 0;
     int rc;
@@ -480,12 +483,14 @@ libvirt_stop_domain(struct libvirt_node *n, struct error *err)
 {
     int rc = 0;
 
-    if (n->domain == NULL)
+    libvirt_machine_unthrottle(&n->machine);
+    if (n->machine.domain == NULL)
         return 0;
-    if (virDomainDestroy(n->domain) < 0 && virDomainIsActive(n->domain) == 1)
+    if (virDomainDestroy(n->machine.domain) < 0 &&
+        virDomainIsActive(n->machine.domain) == 1)
         rc = libvirt_fail(err, "stopping the virtual machine");
-    virDomainFree(n->domain);
-    n->domain = NULL;
+    virDomainFree(n->machine.domain);
+    n->machine.domain = NULL;
     return rc;
 }
 
@@ -533,7 +538,8 @@ libvirt_destroy(struct provider *p, struct error *err)
         rc = -1;
     /* After QEMU, which flushes when it ends and is waited for by nbdkit. */
     for (unsigned i = 0; i < NODE_COUNT_MAX; i++)
-        if (platter_stop(&l->nodes[i].platter, rc == 0 ? &first : &next) < 0)
+        if (platter_stop(&l->nodes[i].machine.platter,
+                         rc == 0 ? &first : &next) < 0)
             rc = -1;
     if (platter_recover(l->cluster.runtime_dir,
                         clock_now_ns(p->clock) + LIBVIRT_END_TIMEOUT_NS,
@@ -603,8 +609,8 @@ libvirt_power_on(struct provider *p, unsigned node, struct error *err)
     struct libvirt *l = p->state;
 
     assert(l->created && node < l->cluster.node_count);
-    if (l->nodes[node].domain != NULL &&
-        virDomainIsActive(l->nodes[node].domain) == 1)
+    if (l->nodes[node].machine.domain != NULL &&
+        virDomainIsActive(l->nodes[node].machine.domain) == 1)
         return 0;
     if (libvirt_stop_domain(&l->nodes[node], err) < 0)
         return -1;
@@ -674,6 +680,15 @@ libvirt_fabric(struct provider *p)
     return ((struct libvirt *)p->state)->fabric;
 }
 
+struct libvirt_machine *
+libvirt_machine_of(struct provider *p, unsigned node)
+{
+    struct libvirt *l = p->state;
+
+    assert(l->created && node < l->cluster.node_count);
+    return &l->nodes[node].machine;
+}
+
 const struct provider_ops provider_libvirt_ops = {
     .name = "libvirt",
     .description = "virtual machines by QEMU through libvirt on this host",
@@ -685,5 +700,6 @@ const struct provider_ops provider_libvirt_ops = {
     .destroy = libvirt_destroy,
     .close = libvirt_close,
     .fabric = libvirt_fabric,
+    .machine = &libvirt_machine_ops,
     .recover = libvirt_recover,
 };

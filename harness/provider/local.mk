@@ -9,9 +9,12 @@ libordeal_provider_a_SOURCES = \
 	%D%/guest-files.c %D%/guest-files.h \
 	%D%/libvirt.c \
 	%D%/libvirt-connection.c %D%/libvirt-connection.h \
+	%D%/libvirt-machine.c %D%/libvirt-machine.h \
 	%D%/local.c \
+	%D%/machine.c %D%/machine.h \
 	%D%/orphans.c %D%/orphans.h \
 	%D%/provider.c %D%/provider.h \
+	%D%/registry.c \
 	%D%/runtime-dir.c %D%/runtime-dir.h \
 	%D%/supervise.c %D%/supervise.h
 libordeal_provider_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBVIRT_CFLAGS) \

@@ -207,3 +207,46 @@ orphans_count(enum orphans_by by, const char *dir)
         close(orphans[i].pidfd);
     return count;
 }
+
+/* "-name" "guest=NAME,..." on its command line. */
+static bool
+orphan_is_machine(int pid, const char *name)
+{
+    CLEANUP_FREE char *wanted = xasprintf("guest=%s,", name);
+    size_t len = 0;
+    CLEANUP_FREE char *text = orphan_words(pid, "cmdline", &len);
+
+    if (text == NULL || len == 0 || strstr(text, "qemu-") == NULL)
+        return false;
+    for (const char *word = text; word < text + len; word += strlen(word) + 1)
+        if (strncmp(word, wanted, strlen(wanted)) == 0)
+            return true;
+    return false;
+}
+
+int
+orphans_open_machine(const char *name, int *ret_pid)
+{
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    int found = -1;
+
+    while (proc != NULL && found < 0 && (entry = readdir(proc)) != NULL) {
+        int pid = (int)strtol(entry->d_name, NULL, 10), fd;
+
+        if (pid <= 1 || pid == getpid() || !orphan_is_ours(pid))
+            continue;
+        fd = (int)syscall(SYS_pidfd_open, pid, 0);
+        if (fd < 0)
+            continue;
+        if (orphan_is_machine(pid, name)) {
+            found = fd;
+            *ret_pid = pid;
+        } else {
+            close(fd);
+        }
+    }
+    if (proc != NULL)
+        closedir(proc);
+    return found;
+}

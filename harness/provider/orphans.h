@@ -27,4 +27,10 @@ int orphans_end(enum orphans_by by, const char *dir, int64_t deadline_ns,
 /* How many there are. */
 int orphans_count(enum orphans_by by, const char *dir);
 
+/*
+ * The QEMU of ours that runs the guest 'name': a pidfd, which the caller
+ * closes, and its pid; -1: none runs.
+ */
+int orphans_open_machine(const char *name, int *ret_pid);
+
 #endif

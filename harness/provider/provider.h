@@ -99,6 +99,7 @@ struct cluster_spec {
 };
 
 struct fabric_switch; /* nemesis/fabric/switch.h */
+struct machine_ops;   /* harness/provider/machine.h */
 
 enum accelerator { ACCELERATOR_TCG, ACCELERATOR_KVM };
 
@@ -119,6 +120,8 @@ struct provider_ops {
     void (*close)(struct provider *p);
     /* NULL: its cluster network is no switch of ours. */
     struct fabric_switch *(*fabric)(struct provider *p);
+    /* NULL: its nodes are no machines of ours (machine.h). */
+    const struct machine_ops *machine;
     /* Ends what a dead driver left below runtime_dir.  Needs no open. */
     int (*recover)(const char *runtime_dir, struct error *err);
 };

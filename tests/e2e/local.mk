@@ -4,6 +4,7 @@ E2E_TESTS = \
 	%D%/image-boot.sh \
 	%D%/image-reproducible.sh \
 	%D%/provider-vm.sh \
+	%D%/fault-machine.sh \
 	%D%/cluster-by-hand.sh \
 	%D%/run-crash-restart.sh \
 	%D%/run-planted-bug.sh \
@@ -16,3 +17,10 @@ EXTRA_DIST += $(E2E_TESTS) %D%/bug-matrix tests/lib/tap.sh
 check_PROGRAMS += test-provider-vm
 test_provider_vm_SOURCES = %D%/test-provider-vm.c
 test_provider_vm_LDADD = $(ORDEAL_PROVIDER_LIBS) $(ORDEAL_IMAGE_LIBS)
+
+check_PROGRAMS += test-fault-machine
+test_fault_machine_SOURCES = %D%/test-fault-machine.c
+test_fault_machine_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+test_fault_machine_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_NEMESIS_LIBS) \
+	$(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_PROVIDER_LIBS) $(ORDEAL_IMAGE_LIBS) \
+	$(ORDEAL_REMOTE_LIBS) $(ORDEAL_BASE_LIBS)

@@ -69,6 +69,10 @@ UNIT_TESTS += test-fault
 test_fault_SOURCES = %D%/test-fault.c tests/lib/fake-remote.c \
 	tests/lib/fake-remote.h
 test_fault_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
+UNIT_TESTS += test-fault-power
+test_fault_power_SOURCES = %D%/test-fault-power.c tests/lib/fake-remote.c \
+	tests/lib/fake-remote.h
+test_fault_power_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault-net
 test_fault_net_SOURCES = %D%/test-fault-net.c tests/lib/ns-guest.c \
 	tests/lib/ns-guest.h
