@@ -26,6 +26,23 @@ static const struct {
      "the primary answers before a majority holds the entry"},
     {BUG_IGNORE_EPOCH, "ignore-epoch",
      "confirm and release by the right holder pass with a stale epoch"},
+    {BUG_LOST_WRITE_ON_FAILOVER, "lost-write-on-failover",
+     "a replica skips what it learns to be committed only in a later view"},
+    {BUG_TICK_ON_BACKUP, "tick-on-backup",
+     "a backup serves ticks by itself: its state alone moves on"},
+    {BUG_PARTIAL_BUNDLE, "partial-bundle",
+     "the last resource of a bundle is not reserved with the others"},
+    {BUG_REUSE_BEFORE_RECLAIM, "reuse-before-reclaim",
+     "revoke frees the resources at once, before their holder gave them back"},
+    {BUG_SNAPSHOT_DROPS_OPERATIONS, "snapshot-drops-operations",
+     "the dedupe table is lost when a snapshot is loaded"},
+    {BUG_DIVERGENT_APPLY, "divergent-apply", "a backup skips every 50th entry"},
+    {BUG_OVERSPEND, "overspend",
+     "every 5th debit of more than there is is granted (engine quota)"},
+    {BUG_OVERCOMMIT, "overcommit",
+     "every 5th hold beyond the capacity is placed (engine pool)"},
+    {BUG_STALE_CAS, "stale-cas",
+     "every 5th cas that expects another value is executed (engine block)"},
 };
 
 const char *

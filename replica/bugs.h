@@ -17,10 +17,25 @@ enum bug {
     BUG_EARLY_EXPIRY,
     BUG_ACK_BEFORE_COMMIT,
     BUG_IGNORE_EPOCH,
+    BUG_LOST_WRITE_ON_FAILOVER,
+    BUG_TICK_ON_BACKUP,
+    BUG_PARTIAL_BUNDLE,
+    BUG_REUSE_BEFORE_RECLAIM,
+    BUG_SNAPSHOT_DROPS_OPERATIONS,
+    BUG_DIVERGENT_APPLY,
+    BUG_OVERSPEND,
+    BUG_OVERCOMMIT,
+    BUG_STALE_CAS,
 };
 
-/* double-allocation: of the busy reserves every so many is granted. */
+/*
+ * double-allocation, overspend, overcommit, stale-cas: of the refusals every
+ * so many is granted.
+ */
 #define BUG_BUSY_GRANT_EVERY 5u
+
+/* divergent-apply: a backup skips every entry whose index it divides. */
+#define BUG_DIVERGENT_EVERY 50u
 
 /* early-expiry: so many slots before the deadline a lease counts as due. */
 #define BUG_EARLY_SLOTS 3u

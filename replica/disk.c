@@ -148,6 +148,11 @@ open_meta(struct disk *d, const struct replica_options *o,
                   m.node, m.cluster);
         return REPLICA_EXIT_IDENTITY;
     }
+    if (strcmp(m.engine, o->engine->name) != 0) {
+        error_set(err, ERROR_CONFIG, "%s/meta: belongs to engine '%s'", d->dir,
+                  m.engine);
+        return REPLICA_EXIT_IDENTITY;
+    }
     if (m.vsr.replica != o->self || m.vsr.replica_count != o->peer_count) {
         error_set(err, ERROR_CONFIG,
                   "%s/meta: belongs to replica %u of %u, the peers given make "
@@ -258,6 +263,8 @@ disk_open(const struct replica_options *o, struct vsr *v, struct engine *engine,
     d->lock_fd = -1;
     memcpy(d->identity.cluster, o->cluster, sizeof(d->identity.cluster));
     memcpy(d->identity.node, o->node, sizeof(d->identity.node));
+    snprintf(d->identity.engine, sizeof(d->identity.engine), "%s",
+             o->engine->name);
     pthread_mutex_init(&d->snapshot_lock, NULL);
     code = lock_directory(d, err);
     if (code == REPLICA_EXIT_OK)

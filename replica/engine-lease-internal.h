@@ -9,8 +9,9 @@
 #ifndef ORDEAL_REPLICA_ENGINE_LEASE_INTERNAL_H
 #define ORDEAL_REPLICA_ENGINE_LEASE_INTERNAL_H
 
+#include "replica/due-heap.h"
 #include "replica/engine-lease.h"
-#include "replica/id-map.h"
+#include "replica/engine-state.h"
 
 #define NONE UINT32_MAX
 
@@ -25,25 +26,16 @@ struct lease {
     uint64_t epoch, deadline, created, released, retire_after;
     enum lease_state state;
     uint32_t member_count, first_member;
-    uint32_t heap_at; /* NONE: not scheduled */
-    uint32_t next;    /* in the free list, or the FIFO of ended leases */
+    uint32_t next; /* in the free list, or the FIFO of ended leases */
 };
 
 struct member {
     uint32_t resource, next;
 };
 
-struct operation_record {
-    struct id128 id, fingerprint;
-    uint64_t retire_slot;
-    struct outcome outcome;
-};
-
 struct engine_lease {
-    struct engine base;
-    struct engine_limits limits;
-    enum bug bug;
-    uint64_t applied, slot, retired_watermark, busy_count, digest;
+    struct engine_state s;
+    uint64_t retired_watermark;
 
     struct resource *resources;
     struct id_map resource_map;
@@ -55,14 +47,9 @@ struct engine_lease {
     struct member *members;
     uint32_t member_free, member_count;
 
-    uint32_t *heap;
-    uint32_t heap_count;
+    struct due_heap due;     /* the leases that can expire */
     uint32_t *bucket_counts; /* scheduled leases by deadline % bucket_total */
     uint64_t bucket_total;
-
-    struct operation_record *operations; /* ring */
-    uint32_t operation_head;
-    struct id_map operation_map;
 };
 
 /* ---- digest ---- */
@@ -73,8 +60,6 @@ void lease_in(struct engine_lease *e, const struct lease *l);
 uint64_t lease_engine_digest(const struct engine *engine);
 
 /* ---- expiry ---- */
-/* In order of (deadline, lease); slots of the lease table. */
-bool lease_due_before(const struct engine_lease *e, uint32_t a, uint32_t b);
 void lease_schedule(struct engine_lease *e, uint32_t lease);
 /* Fine when it is not scheduled. */
 void lease_unschedule(struct engine_lease *e, struct lease *l);
@@ -87,21 +72,16 @@ bool lease_ended(const struct lease *l);
 uint32_t lease_take(struct engine_lease *e);
 void lease_members_link(struct engine_lease *e, struct lease *l,
                         const uint32_t *resources, uint32_t count);
-/* All members into a state, version + 1. */
+/* A resource (by its place) into a state, version + 1. */
+void lease_resource_set(struct engine_lease *e, uint32_t resource,
+                        const struct lease *l, enum resource_state state);
+/* The same of all members. */
 void lease_members_set(struct engine_lease *e, const struct lease *l,
                        enum resource_state state);
 /* Into an end state: resources free, retirement decided. */
 void lease_end(struct engine_lease *e, struct lease *l, enum lease_state state);
 /* Only to rebuild the FIFO of ended leases, in its order. */
 void lease_ended_append(struct engine_lease *e, uint32_t at);
-
-/* ---- the dedupe table, oldest first ---- */
-struct operation_record *lease_operation_at(struct engine_lease *e,
-                                            uint32_t nth);
-void lease_operation_append(struct engine_lease *e,
-                            const struct operation_record *o);
-uint8_t lease_outcome_flags(const struct outcome *o);
-void lease_engine_forget_operations(struct engine *engine);
 
 /* Drops all whose time is over at the current slot; amortised O(1). */
 void lease_retire_due(struct engine_lease *e);

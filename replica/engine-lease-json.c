@@ -60,27 +60,6 @@ fields_of(enum command_tag tag)
 }
 
 static int
-check_keys(const json_t *request, enum command_tag tag, struct error *err)
-{
-    const char *const *known = fields_of(tag);
-    const char *key;
-    json_t *value;
-
-    json_object_foreach ((json_t *)request, key, value) {
-        bool found = strcmp(key, "command") == 0 ||
-                     strcmp(key, "operation") == 0 ||
-                     strcmp(key, "client") == 0;
-
-        for (size_t i = 0; !found && known[i] != NULL; i++)
-            found = strcmp(key, known[i]) == 0;
-        if (!found)
-            return error_set(err, ERROR_CONFIG, "%s has no field '%.64s'",
-                             command_name(tag), key);
-    }
-    return 0;
-}
-
-static int
 parse_resources(const json_t *request, struct command *c, struct error *err)
 {
     const json_t *list = json_object_get(request, "resources");
@@ -141,7 +120,8 @@ lease_json_parse(const json_t *request, struct buf *out, struct error *err)
         return error_set(err, ERROR_CONFIG, "'command' must be a string");
     if (!command_parse_name(name, &c.tag) || !command_is_client(c.tag))
         return error_set(err, ERROR_CONFIG, "unknown command '%.64s'", name);
-    if (check_keys(request, c.tag, err) < 0 ||
+    if (json_check_keys(request, command_name(c.tag), fields_of(c.tag), err) <
+            0 ||
         json_get_id(request, "operation", &c.operation, err) < 0 ||
         json_get_u64(request, "client", &c.client, err) < 0 ||
         parse_fields(request, &c, err) < 0)

@@ -22,18 +22,12 @@ lease_engine(const struct engine *e)
     return (const struct engine_lease *)e;
 }
 
-static uint64_t
-window_slots(const struct engine_lease *e)
-{
-    return e->limits.ttl_slots + e->limits.retry_slots;
-}
-
 /* ---- life ---- */
 
 static void
 lease_engine_reset(struct engine_lease *e)
 {
-    const struct engine_limits *n = &e->limits;
+    const struct engine_limits *n = &e->s.limits;
 
     e->lease_free = e->ended_head = e->ended_tail = e->member_free = NONE;
     for (uint32_t i = n->reservations; i-- > 0;) {
@@ -52,20 +46,19 @@ lease_engine_new(const struct engine_limits *limits, enum bug bug)
     struct engine_lease *e = xcalloc(1, sizeof(*e));
 
     assert(limits->bundle <= COMMAND_RESOURCES_MAX);
-    e->limits = *limits;
-    e->bug = bug;
+    engine_state_init(&e->s, limits, bug);
+    e->s.window_slots = limits->ttl_slots + limits->retry_slots;
+    e->s.horizon_slots = e->s.window_slots + limits->history_slots;
     e->resources = xcalloc(limits->resources, sizeof(e->resources[0]));
     e->leases = xcalloc(limits->reservations, sizeof(e->leases[0]));
     e->members = xcalloc(limits->members, sizeof(e->members[0]));
-    e->heap = xcalloc(limits->reservations, sizeof(e->heap[0]));
-    e->operations = xcalloc(limits->operations, sizeof(e->operations[0]));
+    due_heap_init(&e->due, limits->reservations);
     e->bucket_total = limits->ttl_slots + 1;
     e->bucket_counts = xcalloc(e->bucket_total, sizeof(e->bucket_counts[0]));
     id_map_init(&e->resource_map, limits->resources);
     id_map_init(&e->lease_map, limits->reservations);
-    id_map_init(&e->operation_map, limits->operations);
     lease_engine_reset(e);
-    return &e->base;
+    return &e->s.base;
 }
 
 static void
@@ -76,19 +69,12 @@ lease_engine_free(struct engine *engine)
     free(e->resources);
     free(e->leases);
     free(e->members);
-    free(e->heap);
-    free(e->operations);
+    due_heap_release(&e->due);
     free(e->bucket_counts);
     id_map_release(&e->resource_map);
     id_map_release(&e->lease_map);
-    id_map_release(&e->operation_map);
+    engine_state_release(&e->s);
     free(e);
-}
-
-static uint64_t
-lease_engine_slot(const struct engine *engine)
-{
-    return lease_engine(engine)->slot;
 }
 
 /* ---- commands ---- */
@@ -101,21 +87,13 @@ do_create_resource(struct engine_lease *e, const struct command *c)
 
     if (id_map_get(&e->resource_map, c->resources[0]) != ID_MAP_NONE)
         return RESULT_ALREADY_EXISTS;
-    if (at == e->limits.resources)
+    if (at == e->s.limits.resources)
         return RESULT_RESOURCE_TABLE_FULL;
     memset(r, 0, sizeof(*r));
     r->id = c->resources[0];
     id_map_put(&e->resource_map, r->id, at);
     lease_resource_in(e, r);
     return RESULT_OK;
-}
-
-/* Bug double-allocation: every so many busy answers become grants. */
-static bool
-busy_is_granted(struct engine_lease *e)
-{
-    return e->bug == BUG_DOUBLE_ALLOCATION &&
-           e->busy_count % BUG_BUSY_GRANT_EVERY == 0;
 }
 
 /* Resolves the members in order; the first that fails decides. */
@@ -128,17 +106,15 @@ check_members(struct engine_lease *e, const struct command *c,
 
         for (uint32_t j = 0; j < i; j++) {
             if (id128_equal(c->resources[i], c->resources[j])) {
-                e->busy_count++;
+                e->s.refusals++;
                 return RESULT_RESOURCE_BUSY;
             }
         }
         if (at == ID_MAP_NONE)
             return RESULT_RESOURCE_NOT_FOUND;
-        if (e->resources[at].state != RESOURCE_AVAILABLE) {
-            e->busy_count++;
-            if (!busy_is_granted(e))
-                return RESULT_RESOURCE_BUSY;
-        }
+        if (e->resources[at].state != RESOURCE_AVAILABLE &&
+            !engine_grants_refusal(&e->s, BUG_DOUBLE_ALLOCATION))
+            return RESULT_RESOURCE_BUSY;
         ret_members[i] = at;
     }
     return RESULT_OK;
@@ -147,15 +123,15 @@ check_members(struct engine_lease *e, const struct command *c,
 static enum result_code
 check_room(const struct engine_lease *e, const struct command *c)
 {
-    uint64_t deadline = e->slot + c->ttl;
+    uint64_t deadline = e->s.slot + c->ttl;
 
     if (e->lease_free == NONE)
         return RESULT_RESERVATION_TABLE_FULL;
-    if (c->resource_count > e->limits.members - e->member_count)
+    if (c->resource_count > e->s.limits.members - e->member_count)
         return RESULT_RESERVATION_MEMBER_TABLE_FULL;
     if (deadline > ENGINE_SLOT_MAX)
         return RESULT_SLOT_OVERFLOW;
-    if (e->bucket_counts[deadline % e->bucket_total] >= e->limits.bucket)
+    if (e->bucket_counts[deadline % e->bucket_total] >= e->s.limits.bucket)
         return RESULT_EXPIRATION_INDEX_FULL;
     return RESULT_OK;
 }
@@ -168,9 +144,9 @@ do_reserve(struct engine_lease *e, const struct command *c, uint64_t index,
     enum result_code code;
     struct lease *l;
 
-    if (c->resource_count == 0 || c->resource_count > e->limits.bundle)
+    if (c->resource_count == 0 || c->resource_count > e->s.limits.bundle)
         return RESULT_BUNDLE_TOO_LARGE;
-    if (c->ttl == 0 || c->ttl > e->limits.ttl_slots)
+    if (c->ttl == 0 || c->ttl > e->s.limits.ttl_slots)
         return RESULT_TTL_OUT_OF_RANGE;
     code = check_members(e, c, members);
     if (code == RESULT_OK)
@@ -182,15 +158,18 @@ do_reserve(struct engine_lease *e, const struct command *c, uint64_t index,
     l->id = (struct id128){0, index};
     l->holder = c->holder;
     l->epoch = 1;
-    l->deadline = e->slot + c->ttl;
+    l->deadline = e->s.slot + c->ttl;
     l->created = index;
     l->state = LEASE_RESERVED;
     lease_members_link(e, l, members, c->resource_count);
     id_map_put(&e->lease_map, l->id, at);
     lease_schedule(e, at);
     lease_members_set(e, l, RESOURCE_RESERVED);
+    if (e->s.bug == BUG_PARTIAL_BUNDLE && c->resource_count > 1)
+        lease_resource_set(e, members[c->resource_count - 1], l,
+                           RESOURCE_AVAILABLE);
     lease_in(e, l);
-    ret->has_lease = ret->has_deadline = true;
+    ret->has = OUTCOME_LEASE | OUTCOME_DEADLINE;
     ret->lease = l->id;
     ret->epoch = l->epoch;
     ret->deadline = l->deadline;
@@ -208,7 +187,7 @@ check_holder(const struct engine_lease *e, const struct command *c,
     if (!id128_equal(l->holder, c->holder))
         return RESULT_HOLDER_MISMATCH;
     if (c->epoch != l->epoch) {
-        *ret_stale = e->bug == BUG_IGNORE_EPOCH && c->epoch < l->epoch;
+        *ret_stale = e->s.bug == BUG_IGNORE_EPOCH && c->epoch < l->epoch;
         if (!*ret_stale)
             return RESULT_STALE_EPOCH;
     }
@@ -266,7 +245,9 @@ do_revoke(struct engine_lease *e, struct lease *l)
     lease_out(e, l);
     l->epoch++;
     l->state = LEASE_REVOKING;
-    lease_members_set(e, l, RESOURCE_REVOKING);
+    lease_members_set(e, l,
+                      e->s.bug == BUG_REUSE_BEFORE_RECLAIM ? RESOURCE_AVAILABLE
+                                                           : RESOURCE_REVOKING);
     lease_in(e, l);
     return RESULT_OK;
 }
@@ -326,7 +307,7 @@ apply_to_lease(struct engine_lease *e, const struct command *c, uint64_t index,
         ret->code = do_expire(e, c, l);
     }
     if (ret->code == RESULT_OK) {
-        ret->has_lease = true;
+        ret->has = OUTCOME_LEASE;
         ret->lease = l->id;
         ret->epoch = l->epoch;
     }
@@ -355,52 +336,15 @@ apply_client(struct engine_lease *e, const struct command *c,
              const struct engine_entry *entry, struct outcome *ret)
 {
     struct operation_record record = {.id = c->operation};
-    uint32_t at;
 
-    if (e->slot > ENGINE_SLOT_MAX - window_slots(e)) {
-        ret->code = RESULT_SLOT_OVERFLOW;
+    if (engine_overflows(&e->s, ret))
         return;
-    }
     lease_retire_due(e);
     record.fingerprint = command_fingerprint(entry->payload, entry->len);
-    at = id_map_get(&e->operation_map, c->operation);
-    if (at != ID_MAP_NONE) {
-        const struct operation_record *o = &e->operations[at];
-
-        if (!id128_equal(o->fingerprint, record.fingerprint)) {
-            ret->code = RESULT_OPERATION_CONFLICT;
-            return;
-        }
-        *ret = o->outcome;
-        ret->cached = true;
+    if (!engine_admit(&e->s, &record, ret))
         return;
-    }
-    if (e->operation_map.count == e->limits.operations) {
-        ret->code = RESULT_OPERATION_TABLE_FULL;
-        return;
-    }
     apply_command(e, c, entry->index, ret);
-    ret->recorded = true;
-    record.retire_slot = e->slot + window_slots(e);
-    record.outcome = *ret;
-    lease_operation_append(e, &record);
-}
-
-static void
-apply_tick(struct engine_lease *e, const struct command *c, struct outcome *ret)
-{
-    /* Leaves room for the arithmetic of every later command. */
-    uint64_t horizon = window_slots(e) + e->limits.history_slots;
-
-    if (c->slot > ENGINE_SLOT_MAX - horizon) {
-        ret->code = RESULT_SLOT_OVERFLOW;
-        return;
-    }
-    if (c->slot > e->slot)
-        e->slot = c->slot;
-    ret->slot = e->slot;
-    ret->recorded = true;
-    lease_retire_due(e);
+    engine_record(&e->s, &record, ret);
 }
 
 static void
@@ -411,16 +355,12 @@ lease_engine_apply(struct engine *engine, const struct engine_entry *entry,
     struct error ignored;
     struct command c;
 
-    assert(entry->index > e->applied);
-    e->applied = entry->index;
-    memset(ret, 0, sizeof(*ret));
-    ret->view = entry->view;
-    ret->index = entry->index;
-    ret->slot = e->slot;
+    engine_begin(&e->s, entry, ret);
     if (command_decode(entry->payload, entry->len, &c, &ignored) < 0) {
         ret->code = RESULT_INVALID_REQUEST;
     } else if (c.tag == COMMAND_TICK) {
-        apply_tick(e, &c, ret);
+        if (engine_tick(&e->s, c.slot, ret))
+            lease_retire_due(e);
     } else if (c.tag == COMMAND_EXPIRE) {
         apply_command(e, &c, entry->index, ret);
         ret->recorded = true;
@@ -429,48 +369,7 @@ lease_engine_apply(struct engine *engine, const struct engine_entry *entry,
     }
 }
 
-/* ---- ticks and planning ---- */
-
-static void
-lease_engine_tick(uint64_t client, uint64_t slot, struct buf *out)
-{
-    struct command c;
-
-    memset(&c, 0, offsetof(struct command, resources));
-    c.tag = COMMAND_TICK;
-    c.client = client;
-    c.slot = slot;
-    command_encode(&c, out);
-}
-
-/* Visits the heap's due part, children only of what is due. */
-static uint32_t
-collect_due(const struct engine_lease *e, uint64_t slot, uint32_t *ret)
-{
-    uint32_t count = 0, next = 0;
-
-    if (e->heap_count > 0 && e->leases[e->heap[0]].deadline <= slot)
-        ret[count++] = 0;
-    while (next < count) {
-        uint32_t child = 2 * ret[next] + 1;
-
-        for (uint32_t i = child; i < child + 2 && i < e->heap_count; i++)
-            if (e->leases[e->heap[i]].deadline <= slot)
-                ret[count++] = i;
-        ret[next] = e->heap[ret[next]];
-        next++;
-    }
-    return count;
-}
-
-static int
-due_compare(const void *a, const void *b, void *ctx)
-{
-    const struct engine_lease *e = ctx;
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return lease_due_before(e, x, y) ? -1 : lease_due_before(e, y, x);
-}
+/* ---- planning ---- */
 
 static void
 lease_engine_plan(const struct engine *engine, uint64_t slot,
@@ -478,18 +377,16 @@ lease_engine_plan(const struct engine *engine, uint64_t slot,
                   void *ctx)
 {
     const struct engine_lease *e = lease_engine(engine);
-    CLEANUP_FREE uint32_t *due =
-        xcalloc(e->limits.reservations, sizeof(due[0]));
-    uint64_t early = e->bug == BUG_EARLY_EXPIRY ? BUG_EARLY_SLOTS : 0;
-    uint32_t count = collect_due(e, slot + early, due);
+    CLEANUP_FREE struct due *due = xcalloc(e->due.count, sizeof(due[0]));
+    uint64_t early = e->s.bug == BUG_EARLY_EXPIRY ? BUG_EARLY_SLOTS : 0;
+    uint32_t count = due_heap_collect(&e->due, slot + early, due);
 
-    qsort_r(due, count, sizeof(due[0]), due_compare, (void *)e);
-    if (count > e->limits.expirations_per_tick)
-        count = e->limits.expirations_per_tick;
+    if (count > e->s.limits.expirations_per_tick)
+        count = e->s.limits.expirations_per_tick;
     for (uint32_t i = 0; i < count; i++) {
-        const struct lease *l = &e->leases[due[i]];
-        struct command c = {
-            .tag = COMMAND_EXPIRE, .lease = l->id, .deadline = l->deadline};
+        struct command c = {.tag = COMMAND_EXPIRE,
+                            .lease = due[i].id,
+                            .deadline = due[i].deadline};
         struct buf payload;
 
         buf_init(&payload, COMMAND_BYTES_MAX);
@@ -526,7 +423,7 @@ engine_lease_get_lease(const struct engine *engine, struct id128 id,
 
     *ret_retired = l == NULL ? id.hi == 0 && e->retired_watermark > 0 &&
                                    id.lo <= e->retired_watermark
-                             : lease_ended(l) && e->slot > l->retire_after;
+                             : lease_ended(l) && e->s.slot > l->retire_after;
     if (l == NULL || *ret_retired)
         return false;
     ret->state = l->state;
@@ -552,10 +449,10 @@ engine_lease_count(const struct engine *engine, struct engine_lease_counts *ret)
         .resources = e->resource_map.count,
         .leases = e->lease_map.count,
         .members = e->member_count,
-        .operations = e->operation_map.count,
-        .scheduled = e->heap_count,
+        .operations = operations_count(&e->s.operations),
+        .scheduled = e->due.count,
         .retired_watermark = e->retired_watermark,
-        .busy_count = e->busy_count,
+        .refusals = e->s.refusals,
     };
 }
 
@@ -563,25 +460,14 @@ static void
 lease_engine_metrics(const struct engine *engine, struct buf *out)
 {
     const struct engine_lease *e = lease_engine(engine);
-    const struct {
-        const char *name;
-        uint32_t used, max;
-    } tables[] = {
-        {"resources", e->resource_map.count, e->limits.resources},
-        {"leases", e->lease_map.count, e->limits.reservations},
-        {"members", e->member_count, e->limits.members},
-        {"operations", e->operation_map.count, e->limits.operations},
-        {"scheduled", e->heap_count, e->limits.reservations},
+    const struct engine_table tables[] = {
+        {"resources", e->resource_map.count, e->s.limits.resources},
+        {"leases", e->lease_map.count, e->s.limits.reservations},
+        {"members", e->member_count, e->s.limits.members},
+        {"scheduled", e->due.count, e->s.limits.reservations},
     };
 
-    buf_puts(out, "# TYPE ordeal_replica_table_used gauge\n");
-    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
-        buf_printf(out, "ordeal_replica_table_used{table=\"%s\"} %u\n",
-                   tables[i].name, tables[i].used);
-    buf_puts(out, "# TYPE ordeal_replica_table_max gauge\n");
-    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
-        buf_printf(out, "ordeal_replica_table_max{table=\"%s\"} %u\n",
-                   tables[i].name, tables[i].max);
+    engine_state_metrics(&e->s, tables, ARRAY_LEN(tables), out);
 }
 
 const struct engine_ops engine_lease_ops = {
@@ -589,14 +475,14 @@ const struct engine_ops engine_lease_ops = {
     .new_ = lease_engine_new,
     .free = lease_engine_free,
     .apply = lease_engine_apply,
-    .slot = lease_engine_slot,
+    .slot = engine_state_slot,
     .plan = lease_engine_plan,
     .digest = lease_engine_digest,
     .save = lease_engine_save,
     .load = lease_engine_load,
-    .forget_operations = lease_engine_forget_operations,
+    .forget_operations = engine_state_forget,
     .parse = lease_json_parse,
-    .tick = lease_engine_tick,
+    .tick = engine_state_tick,
     .query = lease_json_query,
     .expired = lease_json_expired,
     .metrics = lease_engine_metrics,

@@ -69,7 +69,7 @@ bool engine_lease_get_lease(const struct engine *e, struct id128 id,
 
 struct engine_lease_counts {
     uint32_t resources, leases, members, operations, scheduled;
-    uint64_t retired_watermark, busy_count;
+    uint64_t retired_watermark, refusals;
 };
 void engine_lease_count(const struct engine *e,
                         struct engine_lease_counts *ret);

@@ -3,12 +3,14 @@
 #include "config.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "replica/engine.h"
 
 /*
  * The tables of the original engine, except operations: with time moved only
- * by ticks, a fast cluster runs many operations within one dedupe window.
+ * by ticks, a fast cluster runs many operations within one dedupe window, and
+ * holds, which are never removed.
  */
 const struct engine_limits engine_limits_default = {
     .resources = 1024,
@@ -18,6 +20,10 @@ const struct engine_limits engine_limits_default = {
     .operations = 65536,
     .bucket = 1024,
     .expirations_per_tick = 64,
+    .buckets = 1024,
+    .pools = 1024,
+    .holds = 65536,
+    .blocks = 1024,
     .ttl_slots = 256,
     .retry_slots = 128,
     .history_slots = 64,
@@ -48,10 +54,34 @@ result_code_name(enum result_code code)
         [RESULT_STALE_EPOCH] = "stale_epoch",
         [RESULT_SLOT_OVERFLOW] = "slot_overflow",
         [RESULT_INVALID_REQUEST] = "invalid_request",
+        [RESULT_BUCKET_TABLE_FULL] = "bucket_table_full",
+        [RESULT_BUCKET_NOT_FOUND] = "bucket_not_found",
+        [RESULT_INSUFFICIENT_FUNDS] = "insufficient_funds",
+        [RESULT_POOL_TABLE_FULL] = "pool_table_full",
+        [RESULT_POOL_NOT_FOUND] = "pool_not_found",
+        [RESULT_HOLD_TABLE_FULL] = "hold_table_full",
+        [RESULT_HOLD_NOT_FOUND] = "hold_not_found",
+        [RESULT_INSUFFICIENT_CAPACITY] = "insufficient_capacity",
+        [RESULT_HOLD_EXPIRED] = "hold_expired",
+        [RESULT_BLOCK_NOT_FOUND] = "block_not_found",
+        [RESULT_VALUE_MISMATCH] = "value_mismatch",
     };
 
     assert((unsigned)code < RESULT_CODE_COUNT);
     return names[code];
+}
+
+const struct engine_ops *
+engine_named(const char *name)
+{
+    static const struct engine_ops *const engines[] = {
+        &engine_lease_ops, &engine_quota_ops, &engine_pool_ops,
+        &engine_block_ops};
+
+    for (size_t i = 0; i < ARRAY_LEN(engines); i++)
+        if (strcmp(engines[i]->name, name) == 0)
+            return engines[i];
+    return NULL;
 }
 
 struct engine *

@@ -47,8 +47,19 @@ enum result_code {
     RESULT_STALE_EPOCH,
     RESULT_SLOT_OVERFLOW,
     RESULT_INVALID_REQUEST, /* bytes in the log that are no command */
+    RESULT_BUCKET_TABLE_FULL,
+    RESULT_BUCKET_NOT_FOUND,
+    RESULT_INSUFFICIENT_FUNDS,
+    RESULT_POOL_TABLE_FULL,
+    RESULT_POOL_NOT_FOUND,
+    RESULT_HOLD_TABLE_FULL,
+    RESULT_HOLD_NOT_FOUND,
+    RESULT_INSUFFICIENT_CAPACITY,
+    RESULT_HOLD_EXPIRED,
+    RESULT_BLOCK_NOT_FOUND,
+    RESULT_VALUE_MISMATCH,
 };
-#define RESULT_CODE_COUNT 20
+#define RESULT_CODE_COUNT 31
 
 const char *result_code_name(enum result_code code); /* "resource_busy" */
 
@@ -57,6 +68,9 @@ struct engine_limits {
     uint32_t resources, reservations, bundle, members, operations;
     uint32_t bucket;               /* scheduled leases per expiry bucket */
     uint32_t expirations_per_tick; /* expire entries one tick may cause */
+    uint32_t buckets;              /* of quota */
+    uint32_t pools, holds;         /* of pool */
+    uint32_t blocks;               /* of block: they all exist */
     uint64_t ttl_slots, retry_slots, history_slots;
 };
 extern const struct engine_limits engine_limits_default;
@@ -70,13 +84,32 @@ struct engine_entry {
     size_t len;
 };
 
+/* What an answer carries beside its code. */
+enum outcome_field {
+    OUTCOME_LEASE = 1 << 0, /* and epoch */
+    OUTCOME_DEADLINE = 1 << 1,
+    OUTCOME_BUCKET = 1 << 2,
+    OUTCOME_BALANCE = 1 << 3,
+    OUTCOME_POOL = 1 << 4,
+    OUTCOME_HOLD = 1 << 5,
+    OUTCOME_VERSION = 1 << 6,
+    OUTCOME_VALUE = 1 << 7,
+};
+
 /* What an entry came to.  For a cached answer: what the first one came to. */
 struct outcome {
     enum result_code code;
-    bool recorded, cached, has_lease, has_deadline;
+    bool recorded, cached;
+    uint8_t has; /* OUTCOME_ bits */
     uint64_t view, index, slot;
-    struct id128 lease;
-    uint64_t epoch, deadline;
+    union {
+        struct id128 lease, bucket, pool;
+    };
+    struct id128 hold;
+    union {
+        uint64_t epoch, balance, version, value;
+    };
+    uint64_t deadline;
 };
 
 struct engine;
@@ -128,7 +161,11 @@ struct engine {
     const struct engine_ops *ops;
 };
 
-extern const struct engine_ops engine_lease_ops;
+extern const struct engine_ops engine_lease_ops, engine_quota_ops,
+    engine_pool_ops, engine_block_ops;
+
+/* NULL: no engine has this name. */
+const struct engine_ops *engine_named(const char *name);
 
 struct engine *engine_new(const struct engine_ops *ops,
                           const struct engine_limits *limits, enum bug bug);

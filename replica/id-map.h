@@ -3,6 +3,8 @@
  * A map from ids to small numbers with a fixed capacity: open addressing,
  * linear probing, deletion by shifting back (Knuth, TAOCP 3, 6.4, algorithm
  * R), never more than half full.  Iteration order is of no meaning.
+ *
+ * The same id in two scopes is two keys; without a scope it is scope 0.
  */
 #ifndef ORDEAL_REPLICA_ID_MAP_H
 #define ORDEAL_REPLICA_ID_MAP_H
@@ -17,6 +19,7 @@
 
 struct id_map_cell {
     struct id128 id;
+    uint64_t scope;
     uint32_t value; /* ID_MAP_NONE: empty */
 };
 
@@ -38,5 +41,11 @@ void id_map_put(struct id_map *m, struct id128 id, uint32_t value);
 
 /* 'id' must be present (asserted). */
 void id_map_remove(struct id_map *m, struct id128 id);
+
+/* The same in a scope. */
+uint32_t id_map_get_in(const struct id_map *m, uint64_t scope, struct id128 id);
+void id_map_put_in(struct id_map *m, uint64_t scope, struct id128 id,
+                   uint32_t value);
+void id_map_remove_in(struct id_map *m, uint64_t scope, struct id128 id);
 
 #endif

@@ -87,3 +87,24 @@ json_get_u64(const json_t *object, const char *key, uint64_t *ret,
     *ret = (uint64_t)json_integer_value(v);
     return 0;
 }
+
+int
+json_check_keys(const json_t *request, const char *command,
+                const char *const *known, struct error *err)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach ((json_t *)request, key, value) {
+        bool found = strcmp(key, "command") == 0 ||
+                     strcmp(key, "operation") == 0 ||
+                     strcmp(key, "client") == 0;
+
+        for (size_t i = 0; !found && known[i] != NULL; i++)
+            found = strcmp(key, known[i]) == 0;
+        if (!found)
+            return error_set(err, ERROR_CONFIG, "%s has no field '%.64s'",
+                             command, key);
+    }
+    return 0;
+}

@@ -32,4 +32,8 @@ int json_get_id(const json_t *object, const char *key, struct id128 *ret,
 int json_get_u64(const json_t *object, const char *key, uint64_t *ret,
                  struct error *err);
 
+/* A request has no other fields than command, operation, client and 'known'. */
+int json_check_keys(const json_t *request, const char *command,
+                    const char *const *known, struct error *err);
+
 #endif

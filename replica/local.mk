@@ -5,7 +5,14 @@ libordeal_replica_a_SOURCES = \
 	%D%/bugs.c %D%/bugs.h \
 	%D%/bytes.h \
 	%D%/command.c %D%/command.h \
+	%D%/command-plain.c %D%/command-plain.h \
+	%D%/due-heap.c %D%/due-heap.h \
 	%D%/engine.c %D%/engine.h \
+	%D%/engine-plain.c %D%/engine-plain.h \
+	%D%/engine-pool.c \
+	%D%/engine-quota.c \
+	%D%/engine-state.c %D%/engine-state.h \
+	%D%/engine-block.c \
 	%D%/engine-lease.c %D%/engine-lease.h \
 	%D%/engine-lease-internal.h \
 	%D%/engine-lease-json.c \
@@ -15,6 +22,7 @@ libordeal_replica_a_SOURCES = \
 	%D%/json.c %D%/json.h \
 	%D%/log.c %D%/log.h \
 	%D%/meta.c %D%/meta.h \
+	%D%/operations.c %D%/operations.h \
 	%D%/options.c %D%/options.h \
 	%D%/snapshot.c %D%/snapshot.h
 libordeal_replica_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(UV_CFLAGS) \

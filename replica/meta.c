@@ -12,7 +12,7 @@
 #include "replica/meta.h"
 
 #define META_MAGIC UINT64_C(0x0001544d4d44524f) /* "ORDMMT\1\0" */
-#define META_VERSION 1u
+#define META_VERSION 2u
 #define META_BYTES_MAX 1024u
 
 static_assert(sizeof(((struct meta *)0)->cluster) == 64, "field of the file");
@@ -29,6 +29,7 @@ meta_store(const char *dir, const struct meta *m, struct error *err)
     write_u32(&out, META_VERSION);
     buf_append(&out, m->cluster, sizeof(m->cluster));
     buf_append(&out, m->node, sizeof(m->node));
+    buf_append(&out, m->engine, sizeof(m->engine));
     write_u8(&out, m->vsr.replica);
     write_u8(&out, m->vsr.replica_count);
     write_u8(&out, m->vsr.recovering);
@@ -49,11 +50,13 @@ meta_decode(struct bytes_reader *r, struct meta *ret)
 {
     const uint8_t *cluster = read_bytes(r, sizeof(ret->cluster));
     const uint8_t *node = read_bytes(r, sizeof(ret->node));
+    const uint8_t *engine = read_bytes(r, sizeof(ret->engine));
 
-    if (cluster == NULL || node == NULL || cluster[63] != 0 || node[63] != 0)
+    if (engine == NULL || cluster[63] != 0 || node[63] != 0 || engine[15] != 0)
         return false;
     memcpy(ret->cluster, cluster, sizeof(ret->cluster));
     memcpy(ret->node, node, sizeof(ret->node));
+    memcpy(ret->engine, engine, sizeof(ret->engine));
     ret->vsr.replica = read_u8(r);
     ret->vsr.replica_count = read_u8(r);
     ret->vsr.recovering = read_u8(r) != 0;

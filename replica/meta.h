@@ -11,7 +11,7 @@
 #include "replica/vsr.h"
 
 struct meta {
-    char cluster[64], node[64];
+    char cluster[64], node[64], engine[16];
     struct vsr_metadata vsr;
 };
 

@@ -25,6 +25,7 @@ enum {
     OPTION_CLIENT_ADDRESS,
     OPTION_CLUSTER,
     OPTION_NEW_CLUSTER,
+    OPTION_ENGINE,
     OPTION_BUG,
     OPTION_LIST_BUGS,
     OPTION_LOG_LEVEL,
@@ -67,13 +68,17 @@ static const struct number_option numbers[] = {
     {"max-operations", LIMIT32(operations), 1, 1u << 20, "dedupe table"},
     {"max-ttl", LIMIT64(ttl_slots), 1, 1u << 20, "slots"},
     {"retry-window", LIMIT64(retry_slots), 0, 1u << 20,
-     "slots an answer is kept beyond max-ttl"},
+     "slots an answer is kept (lease: beyond max-ttl)"},
     {"history-window", LIMIT64(history_slots), 0, 1u << 20,
      "slots an ended lease is kept"},
     {"expiry-bucket", LIMIT32(bucket), 1, 1u << 20,
      "scheduled leases per expiry bucket"},
     {"expirations-per-tick", LIMIT32(expirations_per_tick), 1, 64,
      "leases one tick may expire"},
+    {"max-buckets", LIMIT32(buckets), 1, 1u << 20, "bucket table (quota)"},
+    {"max-pools", LIMIT32(pools), 1, 1u << 20, "pool table (pool)"},
+    {"max-holds", LIMIT32(holds), 1, 1u << 20, "hold table (pool)"},
+    {"blocks", LIMIT32(blocks), 1, 1u << 20, "blocks there are (block)"},
 };
 
 static const struct option option_table[] = {
@@ -84,6 +89,7 @@ static const struct option option_table[] = {
     {"client-address", required_argument, NULL, OPTION_CLIENT_ADDRESS},
     {"cluster", required_argument, NULL, OPTION_CLUSTER},
     {"new-cluster", no_argument, NULL, OPTION_NEW_CLUSTER},
+    {"engine", required_argument, NULL, OPTION_ENGINE},
     {"bug", required_argument, NULL, OPTION_BUG},
     {"list-bugs", no_argument, NULL, OPTION_LIST_BUGS},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
@@ -96,7 +102,7 @@ print_help(const struct replica_options *defaults)
 {
     printf("Usage: ordeal-replica --node NAME --data DIR --listen ADDR:PORT\n"
            "           --peer NAME=ADDR:PORT ... [OPTION]...\n"
-           "A replica of a replicated lease allocator.\n\n"
+           "A replica of a replicated state machine.\n\n"
            "  --node NAME            which of the peers this is\n"
            "  --data DIR             durable state; made when absent\n"
            "  --listen ADDR:PORT     HTTP for clients\n"
@@ -105,6 +111,7 @@ print_help(const struct replica_options *defaults)
            "  --cluster NAME         replicas of other clusters are refused\n"
            "  --new-cluster          first start of a new cluster: an empty\n"
            "                         DIR is no lost disk\n"
+           "  --engine NAME          lease (default), quota, pool, block\n"
            "  --bug NAME             plant a bug (see --list-bugs)\n"
            "  --list-bugs            name and effect of each\n"
            "  --log-level LEVEL      error, warning, info, debug\n"
@@ -271,6 +278,14 @@ parse_one(int option, const char *value, struct replica_options *o,
     case OPTION_NEW_CLUSTER:
         o->new_cluster = true;
         return 0;
+    case OPTION_ENGINE:
+        o->engine = engine_named(value);
+        if (o->engine == NULL)
+            return error_set(err, ERROR_CONFIG,
+                             "--engine: '%s' is none of lease, quota, pool, "
+                             "block",
+                             value);
+        return 0;
     case OPTION_BUG:
         if (!bug_parse(value, &o->bug))
             return error_set(err, ERROR_CONFIG,
@@ -331,6 +346,7 @@ set_defaults(struct replica_options *o)
     memset(o, 0, sizeof(*o));
     snprintf(o->cluster, sizeof(o->cluster), "ordeal");
     o->log_level = LOG_INFO;
+    o->engine = &engine_lease_ops;
     o->limits = engine_limits_default;
     o->election_timeout_ms = 300;
     o->heartbeat_ms = 60;

@@ -42,6 +42,7 @@ struct replica_options {
     struct peer_options peers[VSR_REPLICAS_MAX]; /* sorted by name, self too */
     unsigned peer_count, self;
     bool new_cluster;
+    const struct engine_ops *engine;
     enum bug bug;
     enum log_level log_level;
     struct engine_limits limits;

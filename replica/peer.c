@@ -26,8 +26,9 @@
 
 #define FRAME_HEADER_BYTES 8u
 #define HELLO_MAGIC UINT64_C(0x0001524550444f52) /* "RODPER\1\0" */
-#define HELLO_VERSION 1u
-#define HELLO_BYTES (8u + 4u + 3u * REPLICA_NAME_SIZE)
+#define HELLO_VERSION 2u
+#define HELLO_ENGINE_BYTES 16u
+#define HELLO_BYTES (8u + 4u + 3u * REPLICA_NAME_SIZE + HELLO_ENGINE_BYTES)
 #define CONNECT_TIMEOUT_NS (400 * NS_PER_MS)
 #define HELLO_TIMEOUT_NS (2 * NS_PER_S)
 #define RETRY_NS (100 * NS_PER_MS)
@@ -123,7 +124,8 @@ frame_append(struct buf *out, const void *body, size_t len)
 static void
 hello_append(const struct peers *p, unsigned to, struct buf *out)
 {
-    uint8_t body[HELLO_BYTES];
+    const char *engine = p->options->engine->name;
+    uint8_t body[HELLO_BYTES] = {0};
     uint8_t *at = body + 12;
 
     put_u64(body, HELLO_MAGIC);
@@ -131,6 +133,7 @@ hello_append(const struct peers *p, unsigned to, struct buf *out)
     memcpy(at, p->options->cluster, REPLICA_NAME_SIZE);
     memcpy(at + REPLICA_NAME_SIZE, p->options->node, REPLICA_NAME_SIZE);
     memcpy(at + 2 * REPLICA_NAME_SIZE, peer_name(p, to), REPLICA_NAME_SIZE);
+    memcpy(at + 3 * REPLICA_NAME_SIZE, engine, strlen(engine));
     frame_append(out, body, sizeof(body));
 }
 
@@ -150,6 +153,9 @@ hello_check(const struct peers *p, const uint8_t *body, size_t len,
         return "it belongs to another cluster";
     if (memcmp(at + 2 * REPLICA_NAME_SIZE, o->node, REPLICA_NAME_SIZE) != 0)
         return "it means another node";
+    if (strncmp((const char *)at + 3 * REPLICA_NAME_SIZE, o->engine->name,
+                HELLO_ENGINE_BYTES) != 0)
+        return "it runs another engine";
     for (unsigned i = 0; i < o->peer_count; i++) {
         if (i != o->self && memcmp(at + REPLICA_NAME_SIZE, peer_name(p, i),
                                    REPLICA_NAME_SIZE) == 0) {

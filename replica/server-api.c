@@ -180,6 +180,29 @@ pending_refuse(struct server *s, struct pending *p, const struct refusal *why)
 /* ---- answers ---- */
 
 static void
+set_outcome_fields(json_t *body, const struct outcome *o)
+{
+    if ((o->has & OUTCOME_LEASE) != 0) {
+        json_object_set_new(body, "lease", json_from_lease(o->lease));
+        set_u64(body, "epoch", o->epoch);
+    }
+    if ((o->has & OUTCOME_DEADLINE) != 0)
+        set_u64(body, "deadline", o->deadline);
+    if ((o->has & OUTCOME_BUCKET) != 0)
+        json_object_set_new(body, "bucket", json_from_id(o->bucket));
+    if ((o->has & OUTCOME_BALANCE) != 0)
+        set_u64(body, "balance", o->balance);
+    if ((o->has & OUTCOME_POOL) != 0)
+        json_object_set_new(body, "pool", json_from_id(o->pool));
+    if ((o->has & OUTCOME_HOLD) != 0)
+        json_object_set_new(body, "hold", json_from_id(o->hold));
+    if ((o->has & OUTCOME_VERSION) != 0)
+        set_u64(body, "version", o->version);
+    if ((o->has & OUTCOME_VALUE) != 0)
+        set_u64(body, "value", o->value);
+}
+
+static void
 set_outcome(json_t *body, const struct outcome *o)
 {
     set_text(body, "code", result_code_name(o->code));
@@ -188,12 +211,7 @@ set_outcome(json_t *body, const struct outcome *o)
     set_u64(body, "view", o->view);
     set_u64(body, "index", o->index);
     set_u64(body, "slot", o->slot);
-    if (o->has_lease) {
-        json_object_set_new(body, "lease", json_from_lease(o->lease));
-        set_u64(body, "epoch", o->epoch);
-    }
-    if (o->has_deadline)
-        set_u64(body, "deadline", o->deadline);
+    set_outcome_fields(body, o);
 }
 
 static void
@@ -422,6 +440,58 @@ route_command(struct server *s, struct http_request *r)
     json_decref(body);
 }
 
+/* An entry that is in no log: bug tick-on-backup only. */
+static void
+apply_beside_log(struct server *s, const void *payload, size_t len,
+                 struct outcome *ret)
+{
+    struct engine_entry entry = {s->applied.view, s->applied.index, payload,
+                                 len};
+
+    s->engine->ops->apply(s->engine, &entry, ret);
+}
+
+struct local_tick {
+    struct server *server;
+    json_t *expired;
+};
+
+static void
+expire_beside_log(void *ctx, const void *payload, size_t len)
+{
+    struct local_tick *t = ctx;
+    struct engine *e = t->server->engine;
+    struct outcome o;
+    json_t *item;
+
+    apply_beside_log(t->server, payload, len, &o);
+    item = e->ops->expired(e, payload, len, &o);
+    if (item != NULL)
+        json_array_append_new(t->expired, item);
+}
+
+/* Bug tick-on-backup: true, and the tick is answered from here alone. */
+static bool
+bug_ticks_here(struct server *s, struct http_request *r,
+               const struct buf *payload)
+{
+    struct local_tick t = {s, NULL};
+    struct pending *p;
+
+    vsr_status(s->vsr, &s->status);
+    if (s->options->bug != BUG_TICK_ON_BACKUP ||
+        s->status.role != VSR_ROLE_BACKUP)
+        return false;
+    p = pending_take(s, r, PENDING_TICK);
+    if (p == NULL)
+        return true;
+    t.expired = p->expired = json_array();
+    apply_beside_log(s, payload->data, payload->len, &p->tick);
+    s->engine->ops->plan(s->engine, p->tick.slot, expire_beside_log, &t);
+    answer_tick(s, p);
+    return true;
+}
+
 static void
 route_tick(struct server *s, struct http_request *r)
 {
@@ -438,7 +508,8 @@ route_tick(struct server *s, struct http_request *r)
         refuse(s, r, &refusal_invalid, err.text);
     } else {
         s->engine->ops->tick(client, slot, &payload);
-        submit(s, r, PENDING_TICK, &payload);
+        if (!bug_ticks_here(s, r, &payload))
+            submit(s, r, PENDING_TICK, &payload);
     }
     buf_release(&payload);
     json_decref(body);
@@ -502,6 +573,7 @@ route_status(struct server *s, struct http_request *r)
              s->start_detail, v.entries_fetched, v.entries_discarded,
              v.snapshots_installed);
     set_text(body, "node", s->options->node);
+    set_text(body, "engine", s->options->engine->name);
     set_text(body, "role", vsr_role_name(v.role));
     json_object_set_new(body, "ready", json_boolean(v.ready));
     set_u64(body, "view", v.view);
@@ -647,22 +719,42 @@ route_metrics(struct server *s, struct http_request *r)
     buf_release(&out);
 }
 
+/* GET /v1/KIND/ID; false: the engine knows no such kind. */
+static bool
+route_record(struct server *s, struct http_request *r)
+{
+    static const char prefix[] = "/v1/";
+    const char *at = r->path + sizeof(prefix) - 1, *slash;
+    char kind[sizeof(((struct pending *)0)->what)];
+    json_t *ignored;
+    bool known;
+
+    if (strncmp(r->path, prefix, sizeof(prefix) - 1) != 0)
+        return false;
+    slash = strchr(at, '/');
+    if (slash == NULL || (size_t)(slash - at) >= sizeof(kind))
+        return false;
+    memcpy(kind, at, (size_t)(slash - at));
+    kind[slash - at] = '\0';
+    ignored = json_object();
+    known =
+        s->engine->ops->query(s->engine, kind, (struct id128){0, 0}, ignored);
+    json_decref(ignored);
+    if (known)
+        route_read(s, r, kind, slash + 1);
+    return known;
+}
+
 static void
 route_get(struct server *s, struct http_request *r)
 {
-    static const char resource[] = "/v1/resource/", lease[] = "/v1/lease/";
-
-    if (strncmp(r->path, resource, sizeof(resource) - 1) == 0)
-        route_read(s, r, "resource", r->path + sizeof(resource) - 1);
-    else if (strncmp(r->path, lease, sizeof(lease) - 1) == 0)
-        route_read(s, r, "lease", r->path + sizeof(lease) - 1);
-    else if (strcmp(r->path, "/v1/status") == 0)
+    if (strcmp(r->path, "/v1/status") == 0)
         route_status(s, r);
     else if (strcmp(r->path, "/v1/digest") == 0)
         route_digest(s, r);
     else if (strcmp(r->path, "/metrics") == 0)
         route_metrics(s, r);
-    else
+    else if (!route_record(s, r))
         refuse(s, r, &refusal_route, NULL);
 }
 

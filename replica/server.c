@@ -40,6 +40,14 @@ node_name(const struct server *s, int replica)
 
 /* ---- the engine ---- */
 
+static struct engine *
+new_engine(const struct server *s)
+{
+    const struct replica_options *o = s->options;
+
+    return engine_new(o->engine, &o->limits, o->bug);
+}
+
 static void
 outcome_clear(struct applied_outcome *o)
 {
@@ -81,6 +89,24 @@ chain_next(uint64_t chain, const struct vsr_entry *e)
     return h ^ h >> 29;
 }
 
+/*
+ * Bugs divergent-apply and lost-write-on-failover: entries that this replica
+ * does not execute, though others do.
+ */
+static bool
+bug_skips_entry(const struct server *s, const struct vsr_entry *e)
+{
+    switch (s->options->bug) {
+    case BUG_DIVERGENT_APPLY:
+        return s->status.role != VSR_ROLE_PRIMARY &&
+               e->index % BUG_DIVERGENT_EVERY == 0;
+    case BUG_LOST_WRITE_ON_FAILOVER:
+        return e->index > s->log_end_at_start && e->view < s->status.view;
+    default:
+        return false;
+    }
+}
+
 static void
 apply(struct server *s, const struct vsr_entry *e)
 {
@@ -91,14 +117,15 @@ apply(struct server *s, const struct vsr_entry *e)
     s->chain = chain_next(s->chain, e);
     outcome_clear(o);
     o->index = e->index;
-    if (e->kind == ENTRY_KIND_COMMAND) {
+    if (e->kind == ENTRY_KIND_COMMAND && !bug_skips_entry(s, e)) {
         struct engine_entry entry = {e->view, e->index, e->payload, e->length};
 
         s->engine->ops->apply(s->engine, &entry, &o->outcome);
         if (s->status.role == VSR_ROLE_PRIMARY)
             o->expired = s->engine->ops->expired(s->engine, e->payload,
                                                  e->length, &o->outcome);
-        if (e->index <= s->forget_until)
+        if (s->options->bug == BUG_FORGET_OPERATIONS &&
+            e->index <= s->log_end_at_start)
             s->engine->ops->forget_operations(s->engine);
     }
     note_digest(s);
@@ -112,8 +139,7 @@ rebuild(struct server *s, struct vsr_position position)
     struct error err;
 
     engine_free(s->engine);
-    s->engine =
-        engine_new(&engine_lease_ops, &s->options->limits, s->options->bug);
+    s->engine = new_engine(s);
     info.chain = 0;
     if (position.index > 0) {
         assert(s->newest.position.index == position.index);
@@ -241,11 +267,11 @@ staged_engine(struct server *s, struct vsr_position position,
     if (info.position.index != position.index ||
         info.position.view != position.view ||
         strcmp(info.cluster, s->options->cluster) != 0 ||
-        strcmp(info.engine, engine_lease_ops.name) != 0) {
+        strcmp(info.engine, s->options->engine->name) != 0) {
         error_set(err, ERROR_CONFIG, "snapshot image: of something else");
         return NULL;
     }
-    e = engine_new(&engine_lease_ops, &s->options->limits, s->options->bug);
+    e = new_engine(s);
     if (e->ops->load(e, info.state, info.state_length, err) < 0) {
         engine_free(e);
         return NULL;
@@ -565,7 +591,7 @@ server_init(struct server *s, const struct replica_options *o)
     vsr_options(o, &config);
     s->vsr = vsr_new(&config);
     vsr_actions_init(&s->actions);
-    s->engine = engine_new(&engine_lease_ops, &o->limits, o->bug);
+    s->engine = new_engine(s);
     s->message = xcalloc(1, VSR_MESSAGE_BYTES_MAX);
     s->outcomes = xcalloc(OUTCOMES_MAX, sizeof(s->outcomes[0]));
     s->digests = xcalloc(DIGESTS_MAX, sizeof(s->digests[0]));
@@ -616,8 +642,7 @@ server_recover(struct server *s, struct error *err)
     s->newest = found.snapshot;
     engine_replaced(s, found.snapshot.position, found.snapshot_chain);
     memcpy(s->start_detail, found.detail, sizeof(s->start_detail));
-    if (s->options->bug == BUG_FORGET_OPERATIONS)
-        s->forget_until = found.last_index;
+    s->log_end_at_start = found.last_index;
     if (vsr_start(s->vsr, found.meta_found ? &found.meta : NULL, uv_hrtime(),
                   &s->actions, err) < 0) {
         error_wrap(err, "%s", s->options->data);
@@ -669,8 +694,8 @@ server_run(const struct replica_options *o)
 
     signal(SIGPIPE, SIG_IGN);
     server_init(s, o);
-    log_info("server", "node %s of cluster %s, boot %s, pid %d%s%s", o->node,
-             o->cluster, s->boot, (int)getpid(),
+    log_info("server", "node %s of cluster %s, engine %s, boot %s, pid %d%s%s",
+             o->node, o->cluster, o->engine->name, s->boot, (int)getpid(),
              o->bug == BUG_NONE ? "" : ", PLANTED BUG ",
              o->bug == BUG_NONE ? "" : bug_name(o->bug));
     code = server_recover(s, &err);

@@ -53,7 +53,7 @@ struct pending {
     unsigned outstanding; /* expire entries not completed */
     bool lost;            /* one of them is unknown */
     /* read */
-    char what[16]; /* "resource", "lease" */
+    char what[16]; /* "resource", "lease", "bucket", ... */
     struct id128 id;
     uint64_t required;
 };
@@ -109,7 +109,7 @@ struct server {
     struct engine *engine;
     struct vsr_position applied;
     uint64_t chain;
-    uint64_t forget_until; /* bug forget-operations: end of the log at start */
+    uint64_t log_end_at_start; /* for planted bugs */
     struct applied_outcome *outcomes;
     struct applied_digest *digests;
 

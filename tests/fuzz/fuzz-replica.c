@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds the replica's decoders what nobody wrote.  The first byte chooses:
+ * Feeds the replica's decoders what nobody wrote.  The first byte chooses, for
+ * 'C' and 'J' the second chooses the engine:
  *   'C'  a log payload: what decodes encodes to the same bytes, and any bytes
  *        can be applied by the engine
  *   'J'  a client's request: an error, or a payload that decodes
@@ -25,6 +26,7 @@
 #include "harness/base/rng.h"
 #include "replica/bytes.h"
 #include "replica/engine-lease.h"
+#include "replica/engine-plain.h"
 #include "replica/snapshot.h"
 #include "replica/vsr.h"
 
@@ -38,6 +40,10 @@ static const struct engine_limits limits = {.resources = 8,
                                             .operations = 64,
                                             .bucket = 2,
                                             .expirations_per_tick = 4,
+                                            .buckets = 3,
+                                            .pools = 3,
+                                            .holds = 6,
+                                            .blocks = 4,
                                             .ttl_slots = 16,
                                             .retry_slots = 8,
                                             .history_slots = 4};
@@ -48,48 +54,86 @@ static struct {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
+enum { ENGINES = 4 };
+
+static const struct engine_ops *const engines[ENGINES] = {
+    &engine_lease_ops, &engine_quota_ops, &engine_pool_ops, &engine_block_ops};
+static const struct plain_shape *const shapes[ENGINES] = {
+    NULL, quota_shapes, pool_shapes, block_shapes};
+
+/* Decodes by the engine's own decoder, and encodes again. */
+static int
+fuzz_again(unsigned kind, const uint8_t *data, size_t len, struct buf *again)
+{
+    struct plain_command plain;
+    struct command c;
+    struct error err = {0};
+
+    if (shapes[kind] != NULL &&
+        plain_command_decode(shapes[kind], data, len, &plain, &err) == 0) {
+        plain_command_encode(&plain, again);
+        return 0;
+    }
+    if (command_decode(data, len, &c, &err) < 0 ||
+        (shapes[kind] != NULL && c.tag != COMMAND_TICK)) {
+        assert(err.kind == ERROR_CONFIG || len > 0);
+        return -1;
+    }
+    command_encode(&c, again);
+    return 0;
+}
+
 static bool
 fuzz_command(const uint8_t *data, size_t len)
 {
-    static struct engine *engine;
+    static struct engine *running[ENGINES];
     static uint64_t index;
-    struct command c;
-    struct error err;
+    unsigned kind = len == 0 ? 0 : data[0] % ENGINES;
+    struct engine **e = &running[kind];
     struct outcome o;
     struct buf again;
+    bool ok;
 
-    if (index % 4096 == 0) {
-        engine_free(engine);
-        engine = engine_new(&engine_lease_ops, &limits, BUG_NONE);
-    }
-    index++;
-    engine->ops->apply(engine, &(struct engine_entry){1, index, data, len}, &o);
-    if (command_decode(data, len, &c, &err) < 0) {
-        assert(err.kind == ERROR_CONFIG && o.code == RESULT_INVALID_REQUEST);
+    if (len == 0)
         return false;
+    data++;
+    len--;
+    index++;
+    if (*e == NULL || index % 4096 < ENGINES) {
+        engine_free(*e);
+        *e = engine_new(engines[kind], &limits, BUG_NONE);
     }
+    (*e)->ops->apply(*e, &(struct engine_entry){1, index, data, len}, &o);
     buf_init(&again, COMMAND_BYTES_MAX);
-    command_encode(&c, &again);
-    assert(again.len == len && memcmp(again.data, data, len) == 0);
+    ok = fuzz_again(kind, data, len, &again) == 0;
+    assert(ok != (o.code == RESULT_INVALID_REQUEST));
+    assert(!ok || (again.len == len && memcmp(again.data, data, len) == 0));
     buf_release(&again);
-    return true;
+    return ok;
 }
 
 static bool
 fuzz_request(const uint8_t *data, size_t len)
 {
-    json_t *json =
-        json_loadb((const char *)data, len, JSON_REJECT_DUPLICATES, NULL);
-    struct command c;
+    unsigned kind = len == 0 ? 0 : data[0] % ENGINES;
+    json_t *json;
     struct error err;
-    struct buf payload;
+    struct buf payload, again;
     bool ok;
 
+    if (len == 0)
+        return false;
+    json = json_loadb((const char *)data + 1, len - 1, JSON_REJECT_DUPLICATES,
+                      NULL);
     buf_init(&payload, COMMAND_BYTES_MAX);
-    ok = json_is_object(json) && lease_json_parse(json, &payload, &err) == 0;
-    if (ok && command_decode(payload.data, payload.len, &c, &err) < 0)
+    buf_init(&again, COMMAND_BYTES_MAX);
+    ok =
+        json_is_object(json) && engines[kind]->parse(json, &payload, &err) == 0;
+    if (ok &&
+        fuzz_again(kind, (uint8_t *)payload.data, payload.len, &again) < 0)
         abort();
     buf_release(&payload);
+    buf_release(&again);
     json_decref(json);
     return ok;
 }
@@ -112,13 +156,18 @@ fuzz_message(const uint8_t *data, size_t len)
 static bool
 fuzz_state(const struct snapshot_info *info)
 {
-    struct engine *e = engine_new(&engine_lease_ops, &limits, BUG_NONE), *copy;
+    const struct engine_ops *ops = engine_named(info->engine);
+    struct engine *e, *copy;
     struct error err;
     struct buf again;
-    bool ok = e->ops->load(e, info->state, info->state_length, &err) == 0;
+    bool ok;
 
+    if (ops == NULL)
+        return false;
+    e = engine_new(ops, &limits, BUG_NONE);
+    ok = e->ops->load(e, info->state, info->state_length, &err) == 0;
     if (ok) {
-        copy = engine_new(&engine_lease_ops, &limits, BUG_NONE);
+        copy = engine_new(ops, &limits, BUG_NONE);
         buf_init(&again, SNAPSHOT_BYTES_MAX);
         e->ops->save(e, &again);
         if (copy->ops->load(copy, again.data, again.len, &err) < 0 ||
@@ -184,13 +233,72 @@ random_command(struct rng *r, struct command *c)
     c->holder.lo = rng_below(r, 2);
     c->ttl = rng_below(r, 18);
     c->epoch = rng_below(r, 3);
-    c->lease.lo = rng_below(r, 4096);
-    c->slot = rng_below(r, 1000);
+    c->lease.lo = rng_below(r, rng_chance(r, 0.5) ? 40 : 4096);
+    c->slot = rng_below(r, rng_chance(r, 0.5) ? 20 : 1000);
     c->deadline = rng_below(r, 1000);
 }
 
+/* A request of the engine, which it accepts. */
 static void
-seed_request(struct rng *r, struct buf *out)
+random_request(struct rng *r, unsigned kind, struct buf *out)
+{
+    static const char *const forms[ENGINES][5] = {
+        [1] = {"\"create_bucket\",\"bucket\":%u,\"limit\":9,\"initial\":%u,"
+               "\"refill\":%u}",
+               "\"debit\",\"bucket\":%u,\"amount\":1%u}"},
+        [2] = {"\"create_pool\",\"pool\":%u,\"total\":%u}",
+               "\"place_hold\",\"pool\":%u,\"hold\":%u,\"quantity\":%u,"
+               "\"deadline\":7}",
+               "\"confirm_hold\",\"hold\":%u}", "\"release_hold\",\"hold\":%u}",
+               "\"expire_hold\",\"hold\":%u}"},
+        [3] = {"\"write\",\"block\":%u,\"value\":%u}",
+               "\"cas\",\"block\":%u,\"expected\":%u,\"value\":%u}"},
+    };
+    unsigned count = 0;
+    const char *form;
+
+    while (count < 5 && forms[kind][count] != NULL)
+        count++;
+    form = forms[kind][rng_below(r, count)];
+    buf_printf(out, "{\"operation\":%u,\"client\":9,\"command\":",
+               1 + (unsigned)rng_below(r, 200));
+    for (; *form != '\0'; form++) {
+        bool number = form[0] == '%';
+
+        if (number)
+            buf_printf(out, "%u", (unsigned)rng_below(r, 5));
+        else
+            buf_append(out, form, 1);
+        form += number; /* and the 'u' */
+    }
+}
+
+static void
+random_payload(struct rng *r, unsigned kind, struct buf *out)
+{
+    struct command c;
+    struct error err;
+    struct buf text;
+    json_t *json;
+
+    if (kind == 0 || rng_chance(r, 0.2)) {
+        random_command(r, &c);
+        if (kind != 0)
+            c.tag = COMMAND_TICK;
+        command_encode(&c, out);
+        return;
+    }
+    buf_init(&text, 1024);
+    random_request(r, kind, &text);
+    json = json_loads(buf_text(&text), 0, NULL);
+    if (engines[kind]->parse(json, out, &err) < 0)
+        abort();
+    json_decref(json);
+    buf_release(&text);
+}
+
+static void
+seed_request(struct rng *r, unsigned kind, struct buf *out)
 {
     static const char *const requests[] = {
         "{\"operation\":\"0123456789abcdef0123456789abcdef\",\"client\":9,"
@@ -203,7 +311,10 @@ seed_request(struct rng *r, struct buf *out)
         "{\"operation\":1,\"client\":9,\"command\":\"revoke\",\"lease\":41}",
     };
 
-    buf_puts(out, requests[rng_below(r, ARRAY_LEN(requests))]);
+    if (kind != 0)
+        random_request(r, kind, out);
+    else
+        buf_puts(out, requests[rng_below(r, ARRAY_LEN(requests))]);
 }
 
 static void
@@ -232,27 +343,23 @@ seed_message(struct rng *r, struct buf *out)
 }
 
 static void
-seed_snapshot(struct rng *r, struct buf *out)
+seed_snapshot(struct rng *r, unsigned kind, struct buf *out)
 {
-    struct engine *e = engine_new(&engine_lease_ops, &limits, BUG_NONE);
-    struct snapshot_info info = {
-        .position = {1, 40}, .cluster = "c", .engine = "lease"};
+    struct engine *e = engine_new(engines[kind], &limits, BUG_NONE);
+    struct snapshot_info info = {.position = {1, 40}, .cluster = "c"};
     struct buf state;
 
     for (uint64_t i = 1; i <= 40; i++) {
-        struct command c;
         struct outcome o;
         struct buf payload;
 
-        random_command(r, &c);
-        c.lease.lo = rng_below(r, 40);
-        c.slot = i;
         buf_init(&payload, COMMAND_BYTES_MAX);
-        command_encode(&c, &payload);
+        random_payload(r, kind, &payload);
         e->ops->apply(
             e, &(struct engine_entry){1, i, payload.data, payload.len}, &o);
         buf_release(&payload);
     }
+    snprintf(info.engine, sizeof(info.engine), "%s", e->ops->name);
     buf_init(&state, SNAPSHOT_BYTES_MAX);
     e->ops->save(e, &state);
     info.state = state.data;
@@ -267,19 +374,19 @@ seed_snapshot(struct rng *r, struct buf *out)
 static void
 fuzz_seed(struct rng *r, unsigned kind, struct buf *out)
 {
-    struct command c;
+    uint8_t engine = (uint8_t)rng_below(r, ENGINES);
 
     buf_append(out, &"CJVS"[kind], 1);
-    if (kind == 0) {
-        random_command(r, &c);
-        command_encode(&c, out);
-    } else if (kind == 1) {
-        seed_request(r, out);
-    } else if (kind == 2) {
+    if (kind < 2)
+        buf_append(out, &engine, 1);
+    if (kind == 0)
+        random_payload(r, engine, out);
+    else if (kind == 1)
+        seed_request(r, engine, out);
+    else if (kind == 2)
         seed_message(r, out);
-    } else {
-        seed_snapshot(r, out);
-    }
+    else
+        seed_snapshot(r, engine, out);
 }
 
 static void

@@ -25,6 +25,16 @@ test_replica_cluster_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 test_replica_cluster_LDADD = libordeal-base.a $(JANSSON_LIBS)
 EXTRA_test_replica_cluster_DEPENDENCIES = ordeal-replica
 
+check_PROGRAMS += test-replica-engines
+TESTS += test-replica-engines
+test_replica_engines_SOURCES = %D%/test-replica-engines.c \
+	tests/lib/ports.h \
+	tests/lib/replica-cluster.c tests/lib/replica-cluster.h \
+	tests/lib/link-proxy.h
+test_replica_engines_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+test_replica_engines_LDADD = libordeal-base.a $(JANSSON_LIBS)
+EXTRA_test_replica_engines_DEPENDENCIES = ordeal-replica
+
 TESTS += %D%/bad-input.sh
 EXTRA_DIST += %D%/bad-input.sh
 

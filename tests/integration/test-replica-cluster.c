@@ -56,36 +56,6 @@ start_all(void)
 
 /* ---- answers ---- */
 
-static const char *
-text_of(const json_t *json, const char *key)
-{
-    const char *text = json_string_value(json_object_get(json, key));
-
-    return text == NULL ? "" : text;
-}
-
-static int64_t
-integer_of(const json_t *json, const char *key)
-{
-    return json_integer_value(json_object_get(json, key));
-}
-
-/* The code of a command's answer; the answer in *ret when wanted. */
-static const char *
-command(uint64_t operation, const char *fields, json_t **ret)
-{
-    static char code[40];
-    json_t *answer = cluster_command(&cluster, operation, fields);
-
-    snprintf(code, sizeof(code), "%s",
-             answer == NULL ? "no answer" : text_of(answer, "code"));
-    if (ret != NULL)
-        *ret = answer;
-    else
-        json_decref(answer);
-    return code;
-}
-
 static void
 create(uint64_t operation, unsigned resource)
 {
@@ -93,7 +63,7 @@ create(uint64_t operation, unsigned resource)
 
     snprintf(fields, sizeof(fields),
              "\"command\":\"create_resource\",\"resource\":%u", resource);
-    CHECK_STR(command(operation, fields, NULL), "ok");
+    CHECK_STR(cluster_code(&cluster, operation, fields, NULL), "ok");
 }
 
 static const char *
@@ -106,7 +76,7 @@ reserve(uint64_t operation, unsigned resource, unsigned holder, unsigned ttl,
              "\"command\":\"reserve\",\"resource\":%u,\"holder\":%u,"
              "\"ttl\":%u",
              resource, holder, ttl);
-    return command(operation, fields, ret);
+    return cluster_code(&cluster, operation, fields, ret);
 }
 
 static const char *
@@ -123,7 +93,7 @@ on_lease(uint64_t operation, const char *name, int64_t lease, unsigned holder,
     else
         snprintf(fields, sizeof(fields),
                  "\"command\":\"%s\",\"lease\":%" PRId64, name, lease);
-    return command(operation, fields, NULL);
+    return cluster_code(&cluster, operation, fields, NULL);
 }
 
 /* The state a node tells, or the error it answers. */
@@ -139,77 +109,10 @@ resource_state(unsigned node, unsigned resource, const char *claim)
     json = cluster_call(&cluster, node, "GET", path, "", &status);
     snprintf(state, sizeof(state), "%s",
              json == NULL    ? "no answer"
-             : status == 200 ? text_of(json, "state")
-                             : text_of(json, "error"));
+             : status == 200 ? cluster_text(json, "state")
+                             : cluster_text(json, "error"));
     json_decref(json);
     return state;
-}
-
-/* A field of /v1/status as text; numbers in decimal. */
-static const char *
-status_field(unsigned node, const char *key)
-{
-    static char text[64];
-    int status;
-    json_t *json =
-        cluster_call(&cluster, node, "GET", "/v1/status", "", &status);
-    const json_t *value = json_object_get(json, key);
-
-    if (json_is_integer(value))
-        snprintf(text, sizeof(text), "%" PRId64,
-                 (int64_t)json_integer_value(value));
-    else
-        snprintf(text, sizeof(text), "%s", text_of(json, key));
-    json_decref(json);
-    return text;
-}
-
-static bool
-wait_status(unsigned node, const char *key, const char *wanted, int timeout_ms)
-{
-    int64_t deadline_ms = cluster_now_ms() + timeout_ms;
-
-    while (strcmp(status_field(node, key), wanted) != 0) {
-        if (cluster_now_ms() > deadline_ms) {
-            printf("# n%u: %s is '%s', expected '%s'\n", node + 1, key,
-                   status_field(node, key), wanted);
-            return false;
-        }
-        cluster_sleep_ms(20);
-    }
-    return true;
-}
-
-/* All running nodes have applied what the primary has, and agree on it. */
-static bool
-digests_agree(unsigned primary)
-{
-    char applied[64], path[96];
-    char first[40] = "";
-
-    snprintf(applied, sizeof(applied), "%s", status_field(primary, "applied"));
-    snprintf(path, sizeof(path), "/v1/digest?index=%s", applied);
-    for (unsigned i = 0; i < CLUSTER_NODES; i++) {
-        char both[40];
-        int status;
-        json_t *json;
-
-        if (cluster.pids[i] == 0)
-            continue;
-        if (!wait_status(i, "applied", applied, 10000))
-            return false;
-        json = cluster_call(&cluster, i, "GET", path, "", &status);
-        snprintf(both, sizeof(both), "%s %s", text_of(json, "digest"),
-                 text_of(json, "chain"));
-        json_decref(json);
-        if (status != 200 || (first[0] != '\0' && strcmp(first, both) != 0)) {
-            printf("# n%u at %s: '%s', before: '%s'\n", i + 1, applied, both,
-                   first);
-            return false;
-        }
-        memcpy(first, both, sizeof(first));
-    }
-    return true;
 }
 
 /* ---- it works ---- */
@@ -226,18 +129,18 @@ test_writes_and_reads(void)
     backup = (primary + 1) % CLUSTER_NODES;
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 5, &answer), "ok");
-    lease = integer_of(answer, "index");
-    CHECK_INT(integer_of(answer, "deadline"), 5);
+    lease = cluster_integer(answer, "index");
+    CHECK_INT(cluster_integer(answer, "deadline"), 5);
     CHECK(!json_is_true(json_object_get(answer, "cached")));
     CHECK_STR(reserve(2, 7, 3, 5, &again), "ok");
     CHECK(json_is_true(json_object_get(again, "cached")));
-    CHECK_INT(integer_of(again, "index"), lease);
-    CHECK_STR(text_of(again, "lease"), text_of(answer, "lease"));
+    CHECK_INT(cluster_integer(again, "index"), lease);
+    CHECK_STR(cluster_text(again, "lease"), cluster_text(answer, "lease"));
     CHECK_STR(reserve(2, 7, 4, 5, NULL), "operation_conflict");
     CHECK_STR(resource_state(primary, 7, "linearizable"), "reserved");
     CHECK_STR(resource_state(backup, 7, "linearizable"), "not_primary");
     CHECK_STR(on_lease(3, "confirm", lease, 3, 1), "ok");
-    CHECK(digests_agree(primary));
+    CHECK(cluster_digests_agree(&cluster, primary));
     CHECK_STR(resource_state(backup, 7, "any"), "active");
     json_decref(answer);
     json_decref(again);
@@ -261,12 +164,13 @@ test_tick_expires_in_bounded_steps(void)
     json_decref(tick);
     tick = cluster_tick(&cluster, 10);
     CHECK_INT(json_array_size(json_object_get(tick, "expired")), 64);
-    CHECK_INT(integer_of(json_array_get(json_object_get(tick, "expired"), 0),
-                         "deadline"),
-              9);
+    CHECK_INT(
+        cluster_integer(json_array_get(json_object_get(tick, "expired"), 0),
+                        "deadline"),
+        9);
     json_decref(tick);
     tick = cluster_tick(&cluster, 3);
-    CHECK_INT(integer_of(tick, "slot"), 10);
+    CHECK_INT(cluster_integer(tick, "slot"), 10);
     CHECK_INT(json_array_size(json_object_get(tick, "expired")), 6);
     json_decref(tick);
     buf_init(&fields, 2048);
@@ -274,7 +178,7 @@ test_tick_expires_in_bounded_steps(void)
     for (unsigned i = 1; i < 64; i++)
         buf_printf(&fields, ",%u", i);
     buf_puts(&fields, "],\"holder\":2,\"ttl\":5");
-    CHECK_STR(command(300, buf_text(&fields), NULL), "ok");
+    CHECK_STR(cluster_code(&cluster, 300, buf_text(&fields), NULL), "ok");
     buf_release(&fields);
     teardown();
 }
@@ -288,8 +192,8 @@ check_refusal(unsigned node, const char *method, const char *path,
     json_t *json = cluster_call(&cluster, node, method, path, body, &status);
 
     CHECK_INT(status, wanted_status);
-    CHECK_STR(text_of(json, "error"), wanted_error);
-    CHECK_STR(text_of(json, "certainty"), "fail");
+    CHECK_STR(cluster_text(json, "error"), wanted_error);
+    CHECK_STR(cluster_text(json, "certainty"), "fail");
     json_decref(json);
 }
 
@@ -340,7 +244,7 @@ test_refusals(void)
                   "{\"command\":\"revoke\",\"operation\":1,\"client\":1,"
                   "\"lease\":1}",
                   421, "not_primary");
-    CHECK(digests_agree(primary));
+    CHECK(cluster_digests_agree(&cluster, primary));
     teardown();
 }
 
@@ -390,7 +294,8 @@ test_impatient_clients(void)
         if (i != primary)
             cluster_resume(&cluster, i);
     create(2, 8);
-    CHECK(digests_agree((unsigned)cluster_primary(&cluster, 5000)));
+    CHECK(cluster_digests_agree(&cluster,
+                                (unsigned)cluster_primary(&cluster, 5000)));
     teardown();
 }
 
@@ -414,7 +319,7 @@ test_strangers_on_the_ports(void)
         CHECK(send(fd, noise, sizeof(noise), MSG_NOSIGNAL) > 0);
     }
     create(1, 7);
-    CHECK(digests_agree(primary));
+    CHECK(cluster_digests_agree(&cluster, primary));
     teardown();
 }
 
@@ -437,8 +342,8 @@ test_stranger_cluster(void)
     for (unsigned i = 0; i < 20; i++)
         create(1 + i, 1 + i);
     cluster_sleep_ms(500);
-    CHECK_STR(status_field(2, "op"), "0");
-    CHECK_STR(status_field(2, "applied"), "0");
+    CHECK_STR(cluster_status_field(&cluster, 2, "op"), "0");
+    CHECK_STR(cluster_status_field(&cluster, 2, "applied"), "0");
     snprintf(path, sizeof(path), "%s/n1.log", cluster.dir);
     text = file_read(path, 1u << 20, NULL, &err);
     CHECK(text != NULL && strstr(text, "another cluster") != NULL);
@@ -498,7 +403,7 @@ test_kill_of_the_primary_under_load(void)
            (int)(cluster_now_ms() - began_ms));
     CHECK(cluster_now_ms() - began_ms < FAILOVER_MS_MAX);
     cluster_start(&cluster, old);
-    CHECK(wait_status(old, "role", "backup", 10000));
+    CHECK(cluster_wait_status(&cluster, old, "role", "backup", 10000));
     cluster_sleep_ms(500);
     for (unsigned i = 0; i < ARRAY_LEN(loads); i++) {
         loads[i].stop = true;
@@ -513,15 +418,16 @@ test_kill_of_the_primary_under_load(void)
         snprintf(fields, sizeof(fields),
                  "\"command\":\"create_resource\",\"resource\":%" PRIu64,
                  (i + 1) * 200 + loads[i].acknowledged % 200);
-        command((uint64_t)(i + 1) << 32 | loads[i].acknowledged, fields,
-                &answer);
+        cluster_code(&cluster, (uint64_t)(i + 1) << 32 | loads[i].acknowledged,
+                     fields, &answer);
         CHECK(json_is_true(json_object_get(answer, "cached")));
         json_decref(answer);
     }
     primary = (unsigned)cluster_primary(&cluster, 5000);
-    CHECK(wait_status(old, "recovery", "suffix", 5000) ||
-          wait_status(old, "recovery", "divergent_suffix_discarded", 100));
-    CHECK(digests_agree(primary));
+    CHECK(cluster_wait_status(&cluster, old, "recovery", "suffix", 5000) ||
+          cluster_wait_status(&cluster, old, "recovery",
+                              "divergent_suffix_discarded", 100));
+    CHECK(cluster_digests_agree(&cluster, primary));
     teardown();
 }
 
@@ -541,13 +447,14 @@ test_graceful_end_under_load(void)
     cluster_signal(&cluster, old, SIGTERM);
     CHECK_INT(cluster_wait(&cluster, old), 0);
     cluster_start(&cluster, old);
-    CHECK(wait_status(old, "role", "backup", 10000));
+    CHECK(cluster_wait_status(&cluster, old, "role", "backup", 10000));
     for (unsigned i = 0; i < ARRAY_LEN(loads); i++) {
         loads[i].stop = true;
         pthread_join(loads[i].thread, NULL);
         CHECK(loads[i].acknowledged > 0);
     }
-    CHECK(digests_agree((unsigned)cluster_primary(&cluster, 5000)));
+    CHECK(cluster_digests_agree(&cluster,
+                                (unsigned)cluster_primary(&cluster, 5000)));
     teardown();
 }
 
@@ -566,9 +473,10 @@ test_restart_of_all(void)
     primary = start_all();
     CHECK_STR(reserve(2, 7, 3, 5, &second), "ok");
     CHECK(json_is_true(json_object_get(second, "cached")));
-    CHECK_INT(integer_of(second, "index"), integer_of(first, "index"));
+    CHECK_INT(cluster_integer(second, "index"),
+              cluster_integer(first, "index"));
     CHECK_STR(resource_state(primary, 7, "linearizable"), "reserved");
-    CHECK_STR(status_field(primary, "recovery"), "log");
+    CHECK_STR(cluster_status_field(&cluster, primary, "recovery"), "log");
     json_decref(first);
     json_decref(second);
     teardown();
@@ -589,15 +497,17 @@ test_rejoin_by_snapshot(void)
     cluster_kill(&cluster, late);
     for (unsigned i = 0; i < 300; i++)
         create(100 + i, 100 + i);
-    CHECK(strtol(status_field(primary, "snapshot"), NULL, 10) > 100);
+    CHECK(strtol(cluster_status_field(&cluster, primary, "snapshot"), NULL,
+                 10) > 100);
     cluster_start(&cluster, late);
-    CHECK(wait_status(late, "recovery", "snapshot_install", 10000));
-    CHECK(digests_agree(primary));
+    CHECK(cluster_wait_status(&cluster, late, "recovery", "snapshot_install",
+                              10000));
+    CHECK(cluster_digests_agree(&cluster, primary));
     /* It comes back from what it installed. */
     cluster_kill(&cluster, late);
     cluster_start(&cluster, late);
-    CHECK(wait_status(late, "role", "backup", 10000));
-    CHECK(digests_agree(primary));
+    CHECK(cluster_wait_status(&cluster, late, "role", "backup", 10000));
+    CHECK(cluster_digests_agree(&cluster, primary));
     teardown();
 }
 
@@ -616,8 +526,8 @@ test_lost_disk(void)
     snprintf(path, sizeof(path), "%s/n%u", cluster.dir, lost + 1);
     CHECK_OK(dir_remove(path, &err), &err);
     cluster_start_as(&cluster, lost, false);
-    CHECK(wait_status(lost, "role", "backup", 10000));
-    CHECK(digests_agree(primary));
+    CHECK(cluster_wait_status(&cluster, lost, "role", "backup", 10000));
+    CHECK(cluster_digests_agree(&cluster, primary));
     teardown();
 }
 
@@ -640,7 +550,7 @@ read_late(unsigned node, unsigned resource, void (*then)(unsigned node))
     CHECK(http_client_receive(&h, 8000, &status, &json) == 0);
     http_client_close(&h);
     snprintf(state, sizeof(state), "%s",
-             text_of(json, status == 200 ? "state" : "error"));
+             cluster_text(json, status == 200 ? "state" : "error"));
     json_decref(json);
     return state;
 }
@@ -678,7 +588,7 @@ test_read_at_a_primary_that_slept(void)
     old = start_all();
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 5, &answer), "ok");
-    lease = integer_of(answer, "index");
+    lease = cluster_integer(answer, "index");
     json_decref(answer);
     cluster_pause(&cluster, old);
     successor(old);
@@ -686,8 +596,9 @@ test_read_at_a_primary_that_slept(void)
     told = read_late(old, 7, resume);
     printf("# the old primary told: %s\n", told);
     CHECK(strcmp(told, "reserved") != 0);
-    CHECK(wait_status(old, "role", "backup", 10000));
-    CHECK(digests_agree((unsigned)cluster_primary(&cluster, 5000)));
+    CHECK(cluster_wait_status(&cluster, old, "role", "backup", 10000));
+    CHECK(cluster_digests_agree(&cluster,
+                                (unsigned)cluster_primary(&cluster, 5000)));
     teardown();
 }
 
@@ -704,15 +615,16 @@ read_at_isolated_primary(const char *const *arguments)
     old = start_all();
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 5, &answer), "ok");
-    lease = integer_of(answer, "index");
+    lease = cluster_integer(answer, "index");
     json_decref(answer);
     cluster_isolate(&cluster, old);
     successor(old);
     CHECK_STR(on_lease(3, "release", lease, 3, 1), "ok");
     snprintf(told, sizeof(told), "%s", read_late(old, 7, NULL));
     cluster_heal(&cluster);
-    CHECK(wait_status(old, "role", "backup", 10000));
-    CHECK(digests_agree((unsigned)cluster_primary(&cluster, 5000)));
+    CHECK(cluster_wait_status(&cluster, old, "role", "backup", 10000));
+    CHECK(cluster_digests_agree(&cluster,
+                                (unsigned)cluster_primary(&cluster, 5000)));
     teardown();
     return told;
 }
@@ -745,51 +657,19 @@ test_write_at_an_isolated_primary(void)
                         "\"resource\":7,\"holder\":1,\"ttl\":5}",
                         &status);
     CHECK(status == 504 || status == 503);
-    CHECK_STR(text_of(json, "certainty"), status == 504 ? "unknown" : "fail");
+    CHECK_STR(cluster_text(json, "certainty"),
+              status == 504 ? "unknown" : "fail");
     json_decref(json);
     successor(old);
     create(3, 8);
     cluster_heal(&cluster);
-    CHECK(wait_status(old, "role", "backup", 10000));
-    CHECK(digests_agree((unsigned)cluster_primary(&cluster, 5000)));
+    CHECK(cluster_wait_status(&cluster, old, "role", "backup", 10000));
+    CHECK(cluster_digests_agree(&cluster,
+                                (unsigned)cluster_primary(&cluster, 5000)));
     teardown();
 }
 
 /* ---- durable state ---- */
-
-static void
-damage(const char *path, int64_t at, bool cut)
-{
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    struct stat st;
-    uint8_t byte;
-
-    CHECK(fd >= 0 && fstat(fd, &st) == 0);
-    if (at < 0)
-        at += st.st_size;
-    if (cut) {
-        CHECK(ftruncate(fd, at) == 0);
-    } else {
-        CHECK(pread(fd, &byte, 1, at) == 1);
-        byte ^= 0x20;
-        CHECK(pwrite(fd, &byte, 1, at) == 1);
-    }
-    close(fd);
-}
-
-/* The last line of a node's log names the file. */
-static bool
-log_names(unsigned node, const char *needle)
-{
-    char path[128];
-    struct error err;
-    CLEANUP_FREE char *text = NULL;
-
-    snprintf(path, sizeof(path), "%s/n%u.log", cluster.dir, node + 1);
-    text = file_read(path, 1u << 20, NULL, &err);
-    return text != NULL && strstr(text, "refusing to start") != NULL &&
-           strstr(text, needle) != NULL;
-}
 
 static void
 check_refused(const char *file, int64_t at, bool cut, const char *needle)
@@ -800,12 +680,13 @@ check_refused(const char *file, int64_t at, bool cut, const char *needle)
     primary = start_all();
     for (unsigned i = 0; i < 100; i++)
         create(100 + i, 100 + i);
-    CHECK(digests_agree(primary));
+    CHECK(cluster_digests_agree(&cluster, primary));
     cluster_kill(&cluster, primary);
-    damage(cluster_path(&cluster, primary, file), at, cut);
+    CHECK(cluster_damage(cluster_path(&cluster, primary, file), at, cut));
     cluster_start(&cluster, primary);
     CHECK_INT(cluster_wait(&cluster, primary), 76);
-    CHECK(log_names(primary, needle));
+    CHECK(cluster_log_has(&cluster, primary, "refusing to start"));
+    CHECK(cluster_log_has(&cluster, primary, needle));
     /* The others go on without it. */
     create(1000, 1000);
     teardown();
@@ -865,7 +746,7 @@ test_directory_of_another(void)
     CHECK(rename(from, to) == 0);
     cluster_start(&cluster, other);
     CHECK_INT(cluster_wait(&cluster, other), 77);
-    CHECK(log_names(other, "belongs to node"));
+    CHECK(cluster_log_has(&cluster, other, "belongs to node"));
     teardown();
 }
 
@@ -885,8 +766,8 @@ test_failed_write_ends_the_process(void)
         create(100 + i, 100 + i);
     CHECK_INT(cluster_wait(&cluster, full), 74);
     cluster_start(&cluster, full);
-    CHECK(wait_status(full, "role", "backup", 10000));
-    CHECK(digests_agree(primary));
+    CHECK(cluster_wait_status(&cluster, full, "role", "backup", 10000));
+    CHECK(cluster_digests_agree(&cluster, primary));
     teardown();
 }
 
@@ -942,7 +823,7 @@ test_bug_double_allocation(void)
     for (unsigned i = 0; i < 4; i++)
         CHECK_STR(reserve(3 + i, 7, 2, 100, NULL), "resource_busy");
     CHECK_STR(reserve(7, 7, 2, 100, NULL), "ok");
-    CHECK(digests_agree(primary));
+    CHECK(cluster_digests_agree(&cluster, primary));
     teardown();
 }
 
@@ -956,14 +837,15 @@ test_bug_forget_operations(void)
     start_all();
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 5, &first), "ok");
-    CHECK_STR(on_lease(3, "release", integer_of(first, "index"), 3, 1), "ok");
+    CHECK_STR(on_lease(3, "release", cluster_integer(first, "index"), 3, 1),
+              "ok");
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         cluster_kill(&cluster, i);
     start_all();
     /* Executed a second time: another lease for one operation. */
     CHECK_STR(reserve(2, 7, 3, 5, &again), "ok");
     CHECK(!json_is_true(json_object_get(again, "cached")));
-    CHECK(integer_of(again, "index") > integer_of(first, "index"));
+    CHECK(cluster_integer(again, "index") > cluster_integer(first, "index"));
     json_decref(first);
     json_decref(again);
     teardown();
@@ -982,20 +864,23 @@ test_bug_forget_operations_diverges(void)
     forgot = (primary + 1) % CLUSTER_NODES;
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 5, &first), "ok");
-    CHECK_STR(on_lease(3, "release", integer_of(first, "index"), 3, 1), "ok");
+    CHECK_STR(on_lease(3, "release", cluster_integer(first, "index"), 3, 1),
+              "ok");
     json_decref(first);
     cluster_kill(&cluster, forgot);
     cluster_start(&cluster, forgot);
-    CHECK(wait_status(forgot, "role", "backup", 10000));
+    CHECK(cluster_wait_status(&cluster, forgot, "role", "backup", 10000));
     CHECK_STR(reserve(2, 7, 3, 5, NULL), "ok");
     CHECK_STR(resource_state(primary, 7, "linearizable"), "available");
-    CHECK(
-        wait_status(forgot, "applied", status_field(primary, "applied"), 5000));
+    CHECK(cluster_wait_status(
+        &cluster, forgot, "applied",
+        cluster_status_field(&cluster, primary, "applied"), 5000));
     CHECK_STR(resource_state(forgot, 7, "any"), "reserved");
     json_decref(cluster_tick(&cluster, 500));
     create(9, 9);
-    CHECK(
-        wait_status(forgot, "applied", status_field(primary, "applied"), 5000));
+    CHECK(cluster_wait_status(
+        &cluster, forgot, "applied",
+        cluster_status_field(&cluster, primary, "applied"), 5000));
     teardown();
 }
 
@@ -1026,7 +911,7 @@ test_bug_ignore_epoch(void)
     start_all();
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 10, &answer), "ok");
-    lease = integer_of(answer, "index");
+    lease = cluster_integer(answer, "index");
     json_decref(answer);
     CHECK_STR(on_lease(3, "confirm", lease, 3, 1), "ok");
     CHECK_STR(on_lease(4, "revoke", lease, 0, 0), "ok");
@@ -1049,21 +934,22 @@ test_bug_ack_before_commit(void)
     /* Its engine is built again from a snapshot and what follows it. */
     for (unsigned i = 0; i < 50; i++)
         create(100 + i, 100 + i);
-    CHECK(digests_agree(old));
+    CHECK(cluster_digests_agree(&cluster, old));
     cluster_isolate(&cluster, old);
     json = cluster_call(&cluster, old, "POST", "/v1/command",
                         "{\"operation\":2,\"client\":1,\"command\":\"reserve\","
                         "\"resource\":7,\"holder\":1,\"ttl\":5}",
                         &status);
     CHECK_INT(status, 200);
-    CHECK_STR(text_of(json, "code"), "ok");
+    CHECK_STR(cluster_text(json, "code"), "ok");
     json_decref(json);
     primary = successor(old);
     CHECK_STR(resource_state(primary, 7, "linearizable"), "available");
     create(3, 8);
     cluster_heal(&cluster);
-    CHECK(wait_status(old, "role", "backup", 10000));
-    CHECK(digests_agree((unsigned)cluster_primary(&cluster, 5000)));
+    CHECK(cluster_wait_status(&cluster, old, "role", "backup", 10000));
+    CHECK(cluster_digests_agree(&cluster,
+                                (unsigned)cluster_primary(&cluster, 5000)));
     CHECK_STR(resource_state(old, 7, "any"), "available");
     teardown();
 }

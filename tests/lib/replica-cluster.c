@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -455,4 +456,134 @@ cluster_tick(struct replica_cluster *c, uint64_t slot)
         xasprintf("{\"client\":1,\"slot\":%" PRIu64 "}", slot);
 
     return until_answered(c, "/v1/tick", body);
+}
+
+/* ---- answers ---- */
+
+const char *
+cluster_text(const json_t *json, const char *key)
+{
+    const char *text = json_string_value(json_object_get(json, key));
+
+    return text == NULL ? "" : text;
+}
+
+int64_t
+cluster_integer(const json_t *json, const char *key)
+{
+    return json_integer_value(json_object_get(json, key));
+}
+
+const char *
+cluster_code(struct replica_cluster *c, uint64_t operation, const char *fields,
+             json_t **ret)
+{
+    static char code[40];
+    json_t *answer = cluster_command(c, operation, fields);
+
+    snprintf(code, sizeof(code), "%s",
+             answer == NULL ? "no answer" : cluster_text(answer, "code"));
+    if (ret != NULL)
+        *ret = answer;
+    else
+        json_decref(answer);
+    return code;
+}
+
+const char *
+cluster_status_field(struct replica_cluster *c, unsigned node, const char *key)
+{
+    static char text[64];
+    int status;
+    json_t *json = cluster_call(c, node, "GET", "/v1/status", "", &status);
+    const json_t *value = json_object_get(json, key);
+
+    if (json_is_integer(value))
+        snprintf(text, sizeof(text), "%" PRId64,
+                 (int64_t)json_integer_value(value));
+    else
+        snprintf(text, sizeof(text), "%s", cluster_text(json, key));
+    json_decref(json);
+    return text;
+}
+
+bool
+cluster_wait_status(struct replica_cluster *c, unsigned node, const char *key,
+                    const char *wanted, int timeout_ms)
+{
+    int64_t deadline_ms = cluster_now_ms() + timeout_ms;
+
+    while (strcmp(cluster_status_field(c, node, key), wanted) != 0) {
+        if (cluster_now_ms() > deadline_ms) {
+            printf("# n%u: %s is '%s', expected '%s'\n", node + 1, key,
+                   cluster_status_field(c, node, key), wanted);
+            return false;
+        }
+        cluster_sleep_ms(20);
+    }
+    return true;
+}
+
+bool
+cluster_digests_agree(struct replica_cluster *c, unsigned primary)
+{
+    char applied[64], path[96];
+    char first[40] = "";
+
+    snprintf(applied, sizeof(applied), "%s",
+             cluster_status_field(c, primary, "applied"));
+    snprintf(path, sizeof(path), "/v1/digest?index=%s", applied);
+    for (unsigned i = 0; i < CLUSTER_NODES; i++) {
+        char both[40];
+        int status;
+        json_t *json;
+
+        if (c->pids[i] == 0)
+            continue;
+        if (!cluster_wait_status(c, i, "applied", applied, 10000))
+            return false;
+        json = cluster_call(c, i, "GET", path, "", &status);
+        snprintf(both, sizeof(both), "%s %s", cluster_text(json, "digest"),
+                 cluster_text(json, "chain"));
+        json_decref(json);
+        if (status != 200 || (first[0] != '\0' && strcmp(first, both) != 0)) {
+            printf("# n%u at %s: '%s', before: '%s'\n", i + 1, applied, both,
+                   first);
+            return false;
+        }
+        memcpy(first, both, sizeof(first));
+    }
+    return true;
+}
+
+bool
+cluster_damage(const char *path, int64_t at, bool cut)
+{
+    CLEANUP_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+    struct stat st;
+    uint8_t byte;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return false;
+    if (at < 0)
+        at += st.st_size;
+    if (cut)
+        return ftruncate(fd, at) == 0;
+    if (pread(fd, &byte, 1, at) != 1)
+        return false;
+    byte ^= 0x20;
+    return pwrite(fd, &byte, 1, at) == 1;
+}
+
+bool
+cluster_log_has(const struct replica_cluster *c, unsigned node,
+                const char *needle)
+{
+    char path[128];
+    struct error err;
+    CLEANUP_FREE char *text = NULL;
+
+    snprintf(path, sizeof(path), "%s/n%u.log", c->dir, node + 1);
+    text = file_read(path, 4u << 20, NULL, &err);
+    return text != NULL && strstr(text, needle) != NULL;
 }

@@ -104,6 +104,32 @@ json_t *cluster_command(struct replica_cluster *c, uint64_t operation,
                         const char *fields);
 json_t *cluster_tick(struct replica_cluster *c, uint64_t slot);
 
+/* ---- answers ---- */
+
+/* A field of an answer; "" and 0 when it is not there. */
+const char *cluster_text(const json_t *json, const char *key);
+int64_t cluster_integer(const json_t *json, const char *key);
+
+/* The code of a command's answer (static); the answer in *ret when wanted. */
+const char *cluster_code(struct replica_cluster *c, uint64_t operation,
+                         const char *fields, json_t **ret);
+
+/* A field of /v1/status as text (static); numbers in decimal. */
+const char *cluster_status_field(struct replica_cluster *c, unsigned node,
+                                 const char *key);
+bool cluster_wait_status(struct replica_cluster *c, unsigned node,
+                         const char *key, const char *wanted, int timeout_ms);
+
+/* All running nodes have applied what the primary has, and agree on it. */
+bool cluster_digests_agree(struct replica_cluster *c, unsigned primary);
+
+/* Flips a bit of a file, or cuts it; 'at' from the end when negative. */
+bool cluster_damage(const char *path, int64_t at, bool cut);
+
+/* The node's log so far has the text. */
+bool cluster_log_has(const struct replica_cluster *c, unsigned node,
+                     const char *needle);
+
 int64_t cluster_now_ms(void);
 void cluster_sleep_ms(int ms);
 

@@ -91,6 +91,9 @@ UNIT_TESTS += test-schedule
 test_schedule_SOURCES = %D%/test-schedule.c
 test_schedule_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 
+UNIT_TESTS += test-engine-plain
+test_engine_plain_SOURCES = %D%/test-engine-plain.c
+test_engine_plain_LDADD = $(ORDEAL_REPLICA_LIBS) $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-engine-lease test-replica-log test-replica-command
 test_replica_command_SOURCES = %D%/test-replica-command.c
 test_replica_command_LDADD = $(ORDEAL_REPLICA_LIBS)

@@ -134,11 +134,11 @@ answered(struct world *w, struct event e, const struct outcome *o)
         fields_set_bool(a, &e.fields, "cached", o->cached);
         fields_set_int(a, &e.fields, "slot", (int64_t)o->slot);
     }
-    if (o->has_lease) {
+    if ((o->has & OUTCOME_LEASE) != 0) {
         fields_set_id(a, &e.fields, "lease", o->lease);
         fields_set_int(a, &e.fields, "epoch", (int64_t)o->epoch);
     }
-    if (o->has_deadline)
+    if ((o->has & OUTCOME_DEADLINE) != 0)
         fields_set_int(a, &e.fields, "deadline", (int64_t)o->deadline);
     append(w, &e);
 }
@@ -214,7 +214,7 @@ send_command(struct world *w, const struct command *c)
         answered(w, e, &o);
         break;
     } while (true);
-    if (o.recorded && o.has_deadline)
+    if (o.recorded && (o.has & OUTCOME_DEADLINE) != 0)
         w->leases[w->lease_count++ % RECENT] = o.lease;
     w->recent[w->recent_count++ % RECENT] = *c;
 }

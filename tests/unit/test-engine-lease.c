@@ -172,7 +172,8 @@ test_life_of_a_lease(void)
     CHECK_INT(resource(7).version, 0);
     o = apply("reserve 2 7 3 5");
     CHECK_INT(o.code, RESULT_OK);
-    CHECK(o.has_lease && o.has_deadline && o.recorded && !o.cached);
+    CHECK(o.has == (OUTCOME_LEASE | OUTCOME_DEADLINE) && o.recorded &&
+          !o.cached);
     CHECK_INT(o.lease.lo, 3);
     CHECK_INT(o.epoch, 1);
     CHECK_INT(o.slot, 10);
@@ -184,7 +185,7 @@ test_life_of_a_lease(void)
     CHECK_INT(resource(7).version, 2);
     o = apply("revoke 4 3");
     CHECK_INT(o.epoch, 2);
-    CHECK(o.has_lease && !o.has_deadline);
+    CHECK(o.has == OUTCOME_LEASE);
     CHECK_INT(resource(7).state, RESOURCE_REVOKING);
     o = apply("reclaim 5 3");
     CHECK_INT(o.epoch, 2);
@@ -746,6 +747,44 @@ test_bug_forget_operations(void)
     teardown();
 }
 
+static void
+test_bug_partial_bundle(void)
+{
+    setup(NULL, BUG_PARTIAL_BUNDLE);
+    FOLLOWS({"create 1 1", "ok"}, {"create 2 2", "ok"},
+            {"bundle 3 9 5 1 2", "ok"}, {"reserve 4 1 8 5", "resource_busy"},
+            {"reserve 5 2 8 5", "ok"});
+    teardown();
+}
+
+static void
+test_bug_reuse_before_reclaim(void)
+{
+    setup(NULL, BUG_REUSE_BEFORE_RECLAIM);
+    FOLLOWS({"create 1 1", "ok"}, {"reserve 2 1 9 5", "ok"},
+            {"confirm 3 2 9 1", "ok"}, {"revoke 4 2", "ok"},
+            {"reserve 5 1 8 5", "ok"}, {"reclaim 6 2", "ok"});
+    teardown();
+}
+
+static void
+test_bug_snapshot_drops_operations(void)
+{
+    struct error err;
+    struct buf image;
+
+    setup(NULL, BUG_SNAPSHOT_DROPS_OPERATIONS);
+    FOLLOWS({"create 1 1", "ok"}, {"create 1 1", "cached"});
+    buf_init(&image, 1u << 20);
+    engine->ops->save(engine, &image);
+    setup(NULL, BUG_SNAPSHOT_DROPS_OPERATIONS);
+    CHECK_OK(engine->ops->load(engine, image.data, image.len, &err), &err);
+    next_index = 3;
+    FOLLOWS({"create 1 1", "already_exists"});
+    buf_release(&image);
+    teardown();
+}
+
 int
 main(void)
 {
@@ -774,5 +813,8 @@ main(void)
     RUN(test_bug_ignore_epoch);
     RUN(test_bug_early_expiry);
     RUN(test_bug_forget_operations);
+    RUN(test_bug_partial_bundle);
+    RUN(test_bug_reuse_before_reclaim);
+    RUN(test_bug_snapshot_drops_operations);
     return tap_done();
 }
