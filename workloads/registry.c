@@ -5,15 +5,21 @@
 
 #include "workloads/workload.h"
 
-static const struct workload_ops *const workloads[] = {
+const struct workload_ops *const workload_registry[] = {
     &workload_reservation_contention_ops,
+    &workload_ambiguous_write_retry_ops,
+    &workload_failover_read_fences_ops,
+    &workload_expiration_and_recovery_ops,
+    &workload_lease_safety_ops,
+    &workload_retry_pressure_ops,
+    NULL,
 };
 
 const struct workload_ops *
 workload_find(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_LEN(workloads); i++)
-        if (strcmp(workloads[i]->name, name) == 0)
-            return workloads[i];
+    for (size_t i = 0; workload_registry[i] != NULL; i++)
+        if (strcmp(workload_registry[i]->name, name) == 0)
+            return workload_registry[i];
     return NULL;
 }

@@ -65,9 +65,19 @@ struct workload_ops {
 
 struct workload {
     const struct workload_ops *ops;
+    /* How patient its clients are; 0: as the runner's default. */
+    int64_t attempt_timeout_ns, give_up_ns;
 };
 
 const struct workload_ops *workload_find(const char *name); /* NULL: none */
+/* All, NULL-terminated. */
+extern const struct workload_ops *const workload_registry[];
+
 extern const struct workload_ops workload_reservation_contention_ops;
+extern const struct workload_ops workload_ambiguous_write_retry_ops;
+extern const struct workload_ops workload_failover_read_fences_ops;
+extern const struct workload_ops workload_expiration_and_recovery_ops;
+extern const struct workload_ops workload_lease_safety_ops;
+extern const struct workload_ops workload_retry_pressure_ops;
 
 #endif
