@@ -341,11 +341,32 @@ load_attempt(struct pursuit *p)
 
 /* ---- one operation ---- */
 
+int64_t
+load_dedupe_window_slots(const json_t *limits)
+{
+    /* What docs/CHECKERS.md says of a system that says nothing. */
+    int64_t slots[] = {256, 128};
+    static const char *const keys[] = {"ttl_slots", "retry_slots"};
+
+    static_assert(256 + 128 == LOAD_DEDUPE_WINDOW_SLOTS, "the default");
+    for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
+        const json_t *v = json_object_get(limits, keys[i]);
+
+        if (json_is_integer(v) && json_integer_value(v) >= 0)
+            slots[i] = json_integer_value(v);
+    }
+    return slots[0] + slots[1] > 0 ? slots[0] + slots[1] : 1;
+}
+
 static bool
 load_window_allows(struct load *l, int64_t slot_floor)
 {
-    return atomic_load(&l->slot_sent) - slot_floor <=
-           l->o.dedupe_window_slots - LOAD_WINDOW_MARGIN_SLOTS;
+    int64_t window = l->o.dedupe_window_slots;
+    int64_t margin = window / 4 < LOAD_WINDOW_MARGIN_SLOTS
+                         ? window / 4
+                         : LOAD_WINDOW_MARGIN_SLOTS;
+
+    return atomic_load(&l->slot_sent) - slot_floor <= window - margin;
 }
 
 /*
@@ -510,9 +531,13 @@ load_open_take_due(struct load *l, unsigned client)
     return taken;
 }
 
-/* Takes 'o': ends it, or puts it back.  Returns whether it ended. */
+/*
+ * Takes 'o': ends it, or puts it back.  Returns whether it ended; sets
+ * *ret_full when it was last refused because the dedupe table is full.
+ */
 static bool
-load_reopen(struct load_client *c, struct load_open *o, int64_t until_ns)
+load_reopen(struct load_client *c, struct load_open *o, int64_t until_ns,
+            bool *ret_full)
 {
     struct load *l = c->load;
     struct pursuit p = {.by = c,
@@ -532,6 +557,9 @@ load_reopen(struct load_client *c, struct load_open *o, int64_t until_ns)
         load_open_free(o);
         return true;
     }
+    if (p.result.error != NULL &&
+        strcmp(p.result.error, "operation_table_full") == 0)
+        *ret_full = true;
     /* An attempt without an answer still occupies its process. */
     c->process = load_fresh_process(l);
     load_open_put(l, o);
@@ -627,7 +655,9 @@ load_client_main(void *ctx)
         struct workload_step step;
 
         if (due != NULL) {
-            load_reopen(c, due, load_now(l) + l->o.attempt_timeout_ns);
+            bool full;
+
+            load_reopen(c, due, load_now(l) + l->o.attempt_timeout_ns, &full);
             continue;
         }
         load_pace(c);
@@ -671,6 +701,10 @@ load_new(const struct load_options *options, struct error *err)
            options->client_count <= CLIENT_COUNT_MAX);
     assert(options->cluster->node_count > 0);
     l->o = *options;
+    if (l->o.attempt_timeout_ns == 0)
+        l->o.attempt_timeout_ns = l->o.workload->attempt_timeout_ns;
+    if (l->o.give_up_ns == 0)
+        l->o.give_up_ns = l->o.workload->give_up_ns;
     if (l->o.attempt_timeout_ns == 0)
         l->o.attempt_timeout_ns = LOAD_ATTEMPT_TIMEOUT_NS;
     if (l->o.give_up_ns == 0)
@@ -898,35 +932,74 @@ load_sweep(struct load *l, int64_t deadline_ns, struct load_sweep_result *ret,
     return 0;
 }
 
-int
-load_resolve(struct load *l, int64_t deadline_ns,
-             struct load_resolve_result *ret, struct error *err)
+/* One round over what is open, each a little time.  True: the last refusal of
+ * one was that the dedupe table is full. */
+static bool
+load_resolve_round(struct load *l, int64_t deadline_ns,
+                   struct load_resolve_result *ret)
 {
-    struct load_resolve_result result = {0};
+    bool full = false;
 
+    ret->unresolved = ret->outside_window = 0;
     for (unsigned i = 0; i < LOAD_OPEN_MAX; i++) {
         struct load_open *o = l->open[i];
+        int64_t until_ns = load_now(l) + 2 * l->o.attempt_timeout_ns;
         struct load_client *c;
 
         if (o == NULL)
             continue;
         if (!load_window_allows(l, o->slot_floor)) {
-            result.outside_window++;
-            result.unresolved++;
+            ret->outside_window++;
+            ret->unresolved++;
             continue;
         }
         if (load_now(l) >= deadline_ns || load_halted(l)) {
-            result.unresolved++;
+            ret->unresolved++;
             continue;
         }
         l->open[i] = NULL;
         atomic_fetch_sub(&l->open_count, 1);
         c = &l->clients[o->client];
         c->process = load_fresh_process(l);
-        if (load_reopen(c, o, deadline_ns))
-            result.resolved++;
+        if (load_reopen(c, o, until_ns < deadline_ns ? until_ns : deadline_ns,
+                        &full))
+            ret->resolved++;
         else
-            result.unresolved++;
+            ret->unresolved++;
+    }
+    return full;
+}
+
+/* Records retire only as time goes on, and nobody else ticks any more. */
+static void
+load_advance_time(struct load *l, int64_t deadline_ns)
+{
+    struct load_client *c = &l->clients[l->o.client_count];
+    struct operation op = {.function = "tick"};
+    struct pursuit p = {
+        .by = c, .op = &op, .route = ROUTE_PRIMARY, .until_ns = deadline_ns};
+
+    arena_reset(&c->arena);
+    fields_set_int(&c->arena, &op.args, "slot",
+                   atomic_load(&l->slot_known) + 1);
+    load_pursue(&p);
+    load_retire_in_doubt(&p);
+}
+
+int
+load_resolve(struct load *l, int64_t deadline_ns,
+             struct load_resolve_result *ret, struct error *err)
+{
+    struct load_resolve_result result = {0};
+
+    for (;;) {
+        bool full = load_resolve_round(l, deadline_ns, &result);
+
+        if (result.unresolved == result.outside_window || load_halted(l) ||
+            load_now(l) >= deadline_ns)
+            break;
+        if (full)
+            load_advance_time(l, deadline_ns);
     }
     if (load_check(l, err) < 0)
         return -1;

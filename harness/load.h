@@ -28,7 +28,6 @@
  * Threads: load_stats(), load_primary(), load_failed(), load_cancel() and
  * load_abort() from any; the rest from one.
  * Memory, threads and descriptors do not grow with time.
- * not grow with time.
  */
 #ifndef ORDEAL_HARNESS_LOAD_H
 #define ORDEAL_HARNESS_LOAD_H
@@ -43,11 +42,15 @@
 #define LOAD_BACKOFF_MIN_NS (5 * NS_PER_MS)
 #define LOAD_BACKOFF_MAX_NS (200 * NS_PER_MS)
 
-/* A retry may linger on its way: 16 s at four slots a second. */
+/* A retry may linger on its way: 16 s at four slots a second.  At most a
+ * quarter of the window. */
 #define LOAD_WINDOW_MARGIN_SLOTS 64
 
 /* Slots for which the reference replica remembers an answer, by default. */
 #define LOAD_DEDUPE_WINDOW_SLOTS 384
+
+/* The same of a system with these "limits" (docs/CHECKERS.md), NULL: none. */
+int64_t load_dedupe_window_slots(const json_t *limits);
 
 /* Everything borrowed for the life of the load.  0 means the default. */
 struct load_options {
@@ -59,7 +62,9 @@ struct load_options {
     uint64_t seed;
     unsigned client_count;
     double rate; /* operations per second over all clients; 0: unlimited */
-    int64_t attempt_timeout_ns, give_up_ns, dedupe_window_slots;
+    /* 0: the workload's wish, else the default. */
+    int64_t attempt_timeout_ns, give_up_ns;
+    int64_t dedupe_window_slots;
 };
 
 struct load_stats {
@@ -115,7 +120,11 @@ struct load_resolve_result {
     uint64_t outside_window; /* of those: never retried again */
 };
 
-/* Retries what is open, with the same operation ids. */
+/*
+ * Retries what is open, with the same operation ids, in rounds.  While the
+ * dedupe table is full it also ticks, a slot a round: records must retire
+ * before anything else is taken.
+ */
 int load_resolve(struct load *l, int64_t deadline_ns,
                  struct load_resolve_result *ret, struct error *err);
 

@@ -23,6 +23,7 @@ libordeal_driver_a_SOURCES = \
 	%D%/run-load.c \
 	%D%/run-network.c \
 	%D%/run-report.c \
+	%D%/scenario-compose.c %D%/scenario-compose.h \
 	%D%/scenario.c %D%/scenario.h \
 	%D%/site.c %D%/site.h \
 	%D%/yaml.c %D%/yaml.h
@@ -52,11 +53,21 @@ ordeal_LDADD = libordeal-driver.a $(ORDEAL_NEMESIS_LIBS) \
 ORDEAL_DRIVER_LIBS = libordeal-driver.a $(YAML_LIBS) $(ORDEAL_ARTIFACTS_LIBS)
 
 scenariosdir = $(pkgdatadir)/scenarios
-dist_scenarios_DATA = \
-	scenarios/bugs.yaml \
-	scenarios/claims.yaml \
-	scenarios/reservation_contention-control.yaml \
-	scenarios/reservation_contention-crash-restart.yaml \
-	scenarios/reservation_contention-partition-heal.yaml
+dist_scenarios_DATA = scenarios/bugs.yaml scenarios/claims.yaml
+familiesdir = $(pkgdatadir)/scenarios/families
+dist_families_DATA = \
+	scenarios/families/ambiguous_write_retry.yaml \
+	scenarios/families/expiration_and_recovery.yaml \
+	scenarios/families/failover_read_fences.yaml \
+	scenarios/families/lease_safety.yaml \
+	scenarios/families/reservation_contention.yaml \
+	scenarios/families/retry_pressure.yaml
+nemesesdir = $(pkgdatadir)/scenarios/nemesis
+dist_nemeses_DATA = \
+	scenarios/nemesis/control.yaml \
+	scenarios/nemesis/crash-restart.yaml \
+	scenarios/nemesis/mixed-failover.yaml \
+	scenarios/nemesis/partition-heal.yaml
 suitesdir = $(pkgdatadir)/scenarios/suites
-dist_suites_DATA = scenarios/suites/smoke.yaml
+dist_suites_DATA = scenarios/suites/nightly.yaml \
+	scenarios/suites/release-gate.yaml scenarios/suites/smoke.yaml

@@ -30,10 +30,12 @@ main_help(void)
     for (size_t i = 0; i < ARRAY_LEN(main_commands); i++)
         printf("  %-9s %s\n", main_commands[i]->name,
                main_commands[i]->summary);
-    printf("\nStart with 'ordeal doctor', then 'ordeal run "
-           "reservation_contention-crash-restart'.\nEvery command has --help. "
-           "Exit status: 0 passed, 1 violation, 2 unknown,\n3 infra, 4 "
-           "insufficient evidence, 5 dirty, 64 usage, 70 internal.\n");
+    printf(
+        "\nStart with 'ordeal doctor', then 'ordeal run "
+        "reservation_contention-crash-restart\n--window 60s'.  Every command "
+        "has --help.  Exit status: 0 passed, 1 violation, 2 unknown,\n3 infra, "
+        "4 "
+        "insufficient evidence, 5 dirty, 64 usage, 70 internal.\n");
 }
 
 int

@@ -65,6 +65,12 @@ run_find_parts(struct run *r, struct error *err)
     if (r->workload_ops == NULL)
         return error_set(err, ERROR_CONFIG, "%s: no workload '%s'", s->path,
                          s->workload);
+    if (!system_offers(r->system, r->workload_ops->capability))
+        return error_set(err, ERROR_CONFIG,
+                         "%s: system '%s' has no capability '%s', which "
+                         "workload '%s' needs",
+                         s->path, s->system, r->workload_ops->capability,
+                         s->workload);
     if (r->system->check_params(s->system_params, err) < 0)
         return error_wrap(err, "%s", s->path);
     r->workload = r->workload_ops->new_(s->workload_params, r->seed,
@@ -120,7 +126,8 @@ run_history_meta(const struct run *r)
                   "nodes", nodes, "checkers", checkers, "run", true);
     limits = r->system->limits == NULL
                  ? NULL
-                 : r->system->limits(r->scenario->system_params);
+                 : r->system->limits(r->scenario->system_params,
+                                     r->workload_ops->capability);
     if (json_object_size(limits) > 0)
         json_object_set(meta, "limits", limits);
     json_decref(limits);
@@ -193,6 +200,7 @@ run_phase_plan(struct run *r, struct error *err)
         .binary = r->replica_path,
         .seed = r->seed,
         .params = r->scenario->system_params,
+        .capability = r->workload_ops->capability,
     };
     if (readiness_quick(err) < 0 || image_path(&r->image_dir, err) < 0 ||
         run_open_bundle(r, err) < 0)

@@ -24,6 +24,10 @@
 static int
 run_make_load(struct run *r, struct error *err)
 {
+    json_t *limits = r->system->limits == NULL
+                         ? NULL
+                         : r->system->limits(r->scenario->system_params,
+                                             r->workload_ops->capability);
     struct load_options options = {
         .system = r->system,
         .cluster = &r->site.cluster,
@@ -33,9 +37,11 @@ run_make_load(struct run *r, struct error *err)
         .seed = r->seed,
         .client_count = (unsigned)r->scenario->client_count,
         .rate = r->scenario->rate,
+        .dedupe_window_slots = load_dedupe_window_slots(limits),
     };
     struct load *load = load_new(&options, err);
 
+    json_decref(limits);
     if (load == NULL)
         return -1;
     pthread_mutex_lock(&r->lock);

@@ -15,6 +15,7 @@
 #include "harness/base/file.h"
 #include "harness/base/limits.h"
 #include "harness/paths.h"
+#include "harness/scenario-compose.h"
 #include "harness/scenario.h"
 #include "harness/yaml.h"
 
@@ -157,6 +158,22 @@ scenario_take_named(struct scenario_reader *r, const char *key,
     return name;
 }
 
+/* The schedule itself, or the name of one. */
+static json_t *
+scenario_take_schedule(struct scenario_reader *r)
+{
+    json_t *value = scenario_take(r, "nemesis"), *named;
+    struct error err = {0};
+
+    if (!json_is_string(value))
+        return value;
+    named = scenario_nemesis(json_string_value(value), &err);
+    json_decref(value);
+    if (named == NULL && r->err->kind == ERROR_NONE)
+        error_set(r->err, ERROR_CONFIG, "%s: %s", r->where, err.text);
+    return named;
+}
+
 static void
 scenario_read_evidence(struct scenario *s, json_t *object, struct error *err)
 {
@@ -205,7 +222,7 @@ scenario_read(struct scenario *s, json_t *root, struct error *err)
     s->system = scenario_take_named(&r, "system", "replica", &s->system_params);
     s->workload =
         scenario_take_named(&r, "workload", NULL, &s->workload_params);
-    s->schedule = scenario_take(&r, "nemesis");
+    s->schedule = scenario_take_schedule(&r);
     s->node_count = scenario_take_uint(&r, "nodes", 3, 1, NODE_COUNT_MAX);
     s->window_ns = scenario_take_duration(&r, "window", 60 * NS_PER_S);
     s->memory_mib = scenario_take_uint(&r, "memory_mib", 192, 64, 65536);
@@ -231,24 +248,49 @@ scenario_file(const char *dir, const char *name)
     return paths_data(relative);
 }
 
+/* Reads the file at s->path into s->text. */
+static json_t *
+scenario_load_file(struct scenario *s, struct error *err)
+{
+    size_t len;
+
+    s->text = file_read(s->path, SCENARIO_BYTES_MAX, &len, err);
+    return s->text == NULL ? NULL : yaml_load_text(s->path, s->text, len, err);
+}
+
+/* Of a family and a nemesis; the text is what a file would say (JSON is YAML).
+ */
+static json_t *
+scenario_load_composed(struct scenario *s, const char *name, struct error *err)
+{
+    json_t *root = scenario_compose(name, err);
+    CLEANUP_FREE char *json = NULL;
+
+    if (root == NULL)
+        return NULL;
+    json = json_dumps(root, JSON_INDENT(2));
+    s->text = xasprintf("# SPDX-License-Identifier: Apache-2.0\n"
+                        "# Composed of a family and a nemesis.\n%s\n",
+                        json);
+    return root;
+}
+
 struct scenario *
 scenario_load(const char *name, struct error *err)
 {
     struct scenario *s = xcalloc(1, sizeof(*s));
     struct error inner = {0};
     json_t *root = NULL;
-    size_t len;
 
     s->path = scenario_file("scenarios", name);
-    if (!path_exists(s->path))
+    root = path_exists(s->path) ? scenario_load_file(s, &inner)
+                                : scenario_load_composed(s, name, &inner);
+    if (root == NULL && inner.kind == ERROR_NONE)
         error_set(&inner, ERROR_CONFIG,
                   "no scenario '%s' (no file %s); 'ordeal plan' lists those "
                   "that ship",
                   name, s->path);
-    else if ((s->text = file_read(s->path, SCENARIO_BYTES_MAX, &len, &inner)) !=
-             NULL)
-        root = yaml_load_text(s->path, s->text, len, &inner);
-    if (root != NULL && !json_is_object(root))
+    else if (root != NULL && !json_is_object(root))
         error_set(&inner, ERROR_CONFIG, "%s: a scenario is a map", s->path);
     else if (root != NULL)
         scenario_read(s, root, &inner);
@@ -308,6 +350,10 @@ scenario_ids(struct error *err)
         free(entries[i]);
     }
     free(entries);
+    if (scenario_compose_ids(ids, err) < 0) {
+        json_decref(ids);
+        return NULL;
+    }
     return ids;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A scenario is data: system x provider x workload x fault schedule x window x
- * evidence.  It is a YAML file, or the id of one that ships in scenarios/.
+ * evidence.  It is a YAML file, or the id of one that ships in scenarios/, or
+ * a family under a nemesis (harness/scenario-compose.h).
  * docs/SCENARIOS.md describes every key.
  */
 #ifndef ORDEAL_HARNESS_SCENARIO_H
@@ -41,7 +42,7 @@ struct scenario {
 struct scenario *scenario_load(const char *name, struct error *err);
 void scenario_free(struct scenario *s);
 
-/* Ids of all scenarios that ship, sorted: a JSON array of strings. */
+/* Ids of all scenarios that ship, files first: a JSON array of strings. */
 json_t *scenario_ids(struct error *err);
 
 /* Scales the evidence minimums to another window. */

@@ -17,3 +17,12 @@ system_find(const char *name)
             return systems[i];
     return NULL;
 }
+
+bool
+system_offers(const struct system_ops *s, const char *capability)
+{
+    for (const char *const *c = s->capabilities; *c != NULL; c++)
+        if (strcmp(*c, capability) == 0)
+            return true;
+    return false;
+}

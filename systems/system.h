@@ -48,6 +48,8 @@ struct system_options {
     const char *binary; /* host path of the daemon */
     uint64_t seed;
     const json_t *params; /* scenario's "system" object; borrowed */
+    /* What clients will ask of it; NULL: the system's first. */
+    const char *capability;
 };
 
 struct client;
@@ -65,11 +67,11 @@ struct system_ops {
     /* The scenario's parameters, before anything exists.  CONFIG errors. */
     int (*check_params)(const json_t *params, struct error *err);
     /*
-     * The bounds and windows that these parameters give the system, for the
-     * history's meta (docs/CHECKERS.md): new object; only what differs from the
-     * defaults.  NULL: it has none.
+     * The bounds and windows that these parameters give the system when it
+     * serves the capability, for the history's meta (docs/CHECKERS.md): new
+     * object; only what differs from the defaults.  NULL: it has none.
      */
-    json_t *(*limits)(const json_t *params);
+    json_t *(*limits)(const json_t *params, const char *capability);
     int (*install)(const struct system_node *n, const struct system_options *o,
                    struct error *err);
     int (*start)(const struct system_node *n, struct error *err);
@@ -98,6 +100,9 @@ struct system_ops {
 };
 
 const struct system_ops *system_find(const char *name); /* NULL: none */
+
+/* Whether it offers clients of the capability. */
+bool system_offers(const struct system_ops *s, const char *capability);
 extern const struct system_ops system_replica_ops;
 
 /* ---- clients ---- */

@@ -25,6 +25,10 @@ matrix_blocked(const struct scenario *s)
         return xasprintf("no system '%s'", s->system);
     if (workload_find(s->workload) == NULL)
         return xasprintf("no workload '%s'", s->workload);
+    if (!system_offers(system_find(s->system),
+                       workload_find(s->workload)->capability))
+        return xasprintf("system '%s' has no capability '%s'", s->system,
+                         workload_find(s->workload)->capability);
     if (readiness_quick(&err) < 0)
         return xstrdup(err.text);
     return NULL;

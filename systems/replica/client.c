@@ -65,12 +65,47 @@ static const struct replica_code {
     {"invalid_state", true, false},
     {"holder_mismatch", true, false},
     {"stale_epoch", true, false},
+    {"bucket_table_full", true, false},
+    {"bucket_not_found", true, false},
+    {"insufficient_funds", true, false},
+    {"pool_table_full", true, false},
+    {"pool_not_found", true, false},
+    {"hold_table_full", true, false},
+    {"hold_not_found", true, false},
+    {"hold_expired", true, false},
+    {"insufficient_capacity", true, false},
+    {"block_not_found", true, false},
+    {"value_mismatch", true, false},
     /* Before execution it is not recorded, a deadline's overflow is. */
     {"slot_overflow", true, true},
     {"operation_table_full", false, true},
     {"operation_conflict", false, true},
 };
 
+/* Integers that an answer with this code must carry, beside the common. */
+static const struct replica_extra {
+    const char *function, *code, *field;
+} replica_extras[] = {
+    {"debit", "ok", "balance"},
+    {"debit", "insufficient_funds", "balance"},
+    {"write", "ok", "version"},
+    {"cas", "ok", "version"},
+    {"cas", "value_mismatch", "value"},
+};
+
+/* Integers that a read that found its object must carry. */
+#define REPLICA_READ_INTS_MAX 4
+static const struct replica_read {
+    const char *function, *ints[REPLICA_READ_INTS_MAX + 1];
+} replica_reads[] = {
+    {"get_bucket", {"limit", "refill", "balance", "since", NULL}},
+    {"get_pool", {"total", "held", "consumed", NULL}},
+    {"get_hold", {"quantity", "deadline", NULL}},
+    {"get_block", {"value", "version", NULL}},
+};
+
+static const char *const replica_hold_states[] = {"held", "confirmed",
+                                                  "released", "expired", NULL};
 static const char *const replica_resource_states[] = {
     "available", "reserved", "active", "revoking", NULL};
 static const char *const replica_lease_states[] = {
@@ -264,12 +299,38 @@ replica_code_find(const char *code)
     return NULL;
 }
 
-/* What an ok of this function must carry beyond the common fields. */
 static bool
-replica_parse_ok_fields(struct arena *a, const char *function,
-                        const json_t *json, struct fields *f)
+replica_parse_extras(struct arena *a, const char *function, const char *code,
+                     const json_t *json, struct fields *f)
 {
-    if (strcmp(function, "create_resource") == 0)
+    for (size_t i = 0; i < ARRAY_LEN(replica_extras); i++) {
+        const struct replica_extra *e = &replica_extras[i];
+
+        if (strcmp(e->function, function) == 0 && strcmp(e->code, code) == 0 &&
+            !replica_copy_int(a, json, e->field, f))
+            return false;
+    }
+    return true;
+}
+
+static bool
+replica_is_on_lease(const char *function)
+{
+    static const char *const functions[] = {
+        "reserve", "reserve_bundle", "confirm", "release", "revoke", "reclaim"};
+
+    for (size_t i = 0; i < ARRAY_LEN(functions); i++)
+        if (strcmp(functions[i], function) == 0)
+            return true;
+    return false;
+}
+
+/* What an ok of a command on a lease carries. */
+static bool
+replica_parse_lease_fields(struct arena *a, const char *function,
+                           const json_t *json, struct fields *f)
+{
+    if (!replica_is_on_lease(function))
         return true;
     if (!replica_copy_id(a, json, "lease", false, f) ||
         !replica_copy_int(a, json, "epoch", f))
@@ -302,8 +363,10 @@ replica_parse_command(struct arena *a, const struct operation *op,
     if (!replica_copy_int(a, json, "slot", &ret->fields) ||
         !replica_get_position(json, &ret->position))
         return false;
-    return strcmp(code->code, "ok") != 0 ||
-           replica_parse_ok_fields(a, op->function, json, &ret->fields);
+    return replica_parse_extras(a, op->function, code->code, json,
+                                &ret->fields) &&
+           (strcmp(code->code, "ok") != 0 ||
+            replica_parse_lease_fields(a, op->function, json, &ret->fields));
 }
 
 /* [lease, deadline, index, [resources]] */
@@ -398,6 +461,25 @@ replica_parse_lease(struct arena *a, const json_t *json, struct fields *f)
     return true;
 }
 
+/* A bucket, pool, hold or block. */
+static bool
+replica_parse_object(struct arena *a, const char *function, const json_t *json,
+                     struct fields *f)
+{
+    const struct replica_read *read = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(replica_reads); i++)
+        if (strcmp(replica_reads[i].function, function) == 0)
+            read = &replica_reads[i];
+    assert(read != NULL);
+    for (unsigned i = 0; read->ints[i] != NULL; i++)
+        if (!replica_copy_int(a, json, read->ints[i], f))
+            return false;
+    return strcmp(function, "get_hold") != 0 ||
+           (replica_copy_id(a, json, "pool", true, f) &&
+            replica_copy_state(a, json, replica_hold_states, f));
+}
+
 static bool
 replica_parse_read(struct arena *a, const struct operation *op,
                    const json_t *json, struct attempt_result *ret)
@@ -419,8 +501,11 @@ replica_parse_read(struct arena *a, const struct operation *op,
         return false;
     if (!found)
         return true;
-    return is_lease ? replica_parse_lease(a, json, f)
-                    : replica_parse_resource(a, json, f);
+    if (is_lease)
+        return replica_parse_lease(a, json, f);
+    return strcmp(op->function, "get_resource") == 0
+               ? replica_parse_resource(a, json, f)
+               : replica_parse_object(a, op->function, json, f);
 }
 
 static bool

@@ -92,12 +92,38 @@ static const struct {
     {"--retry-window", "retry_slots"}, {"--history-window", "history_slots"},
 };
 
-/* "--max-ttl" "64", or "--max-ttl=64"; the last one counts. */
+/* The engine that serves each capability; the first is the default. */
+static const struct {
+    const char *capability, *engine;
+} replica_engines[] = {
+    {"allocator", "lease"},
+    {"quota", "quota"},
+    {"pool", "pool"},
+    {"block", "block"},
+};
+
+const char *
+replica_engine(const char *capability)
+{
+    for (size_t i = 0; capability != NULL && i < ARRAY_LEN(replica_engines);
+         i++)
+        if (strcmp(replica_engines[i].capability, capability) == 0)
+            return replica_engines[i].engine;
+    return replica_engines[0].engine;
+}
+
+/*
+ * "--max-ttl" "64", or "--max-ttl=64"; the last one counts.  Only leases have a
+ * time to live: the others' dedupe window is the retry window alone.
+ */
 static json_t *
-replica_limits(const json_t *params)
+replica_limits(const json_t *params, const char *capability)
 {
     const json_t *words = json_object_get(params, "arguments");
     json_t *limits = json_object();
+
+    if (strcmp(replica_engine(capability), "lease") != 0)
+        json_object_set_new(limits, "ttl_slots", json_integer(0));
 
     for (size_t i = 0; i < json_array_size(words); i++) {
         const char *word = json_string_value(json_array_get(words, i));
@@ -134,6 +160,8 @@ replica_arguments(const struct system_node *n, const struct system_options *o,
     for (unsigned i = 0; i < c->node_count; i++)
         buf_printf(out, "--peer\n%s=%s:%d\n", c->nodes[i].name,
                    c->nodes[i].cluster_address, REPLICA_PEER_PORT);
+    if (strcmp(replica_engine(o->capability), "lease") != 0)
+        buf_printf(out, "--engine\n%s\n", replica_engine(o->capability));
     if (o->bug != NULL)
         buf_printf(out, "--bug\n%s\n", o->bug);
     if (replica_append_params(out, o->params, err) < 0)
@@ -466,19 +494,20 @@ static struct client *
 replica_open_client(const struct cluster *c, const char *capability,
                     uint64_t client_id, struct error *err)
 {
-    if (strcmp(capability, "allocator") == 0)
+    if (system_offers(&system_replica_ops, capability))
         return replica_client_new(c, client_id, err);
     error_set(err, ERROR_CONFIG, "system replica has no capability '%s'",
               capability);
     return NULL;
 }
 
-static const char *const replica_capabilities[] = {"allocator", NULL};
+static const char *const replica_capabilities[] = {"allocator", "quota", "pool",
+                                                   "block", NULL};
 static const uint16_t replica_door_ports[] = {REPLICA_CLIENT_PORT};
 
 const struct system_ops system_replica_ops = {
     .name = "replica",
-    .description = "the reference replica: a replicated lease allocator",
+    .description = "the reference replica: leases, quotas, pools or blocks",
     .capabilities = replica_capabilities,
     .positions_total = true,
     .door_ports = replica_door_ports,

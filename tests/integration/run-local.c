@@ -4,13 +4,16 @@
  * virtual machines.  Load with one kind of harm, then heal, sweep, resolve,
  * sweep, seal, analyse; prints what was found.
  *
- *   run-local [--bug NAME] [--harm HARM] [--seed N]
+ *   run-local [--workload NAME] [--bug NAME] [--harm HARM] [--seed N]
  *             [--window SECONDS] [--rate R] [--clients N] [--interval SECONDS]
  *             [--keep] [--quiet]
  *
- * HARM is none, kill, kill-all, isolate, deafen, mute or pause.
- * With --bug the expectation is that of scenarios/bugs.yaml, and the harm,
- * unless given, the one of its scenario.  Without, nothing may be found.
+ * Parameters of workload and replica are those of scenarios/families/NAME.yaml
+ * (default reservation_contention).
+ * HARM is none, kill, kill-all, isolate, deafen, mute, pause or mixed.
+ * With --bug the expectation is that of scenarios/bugs.yaml, and workload and
+ * harm, unless given, are those of its scenario.  Without, nothing may be
+ * found.
  * Exit status: 0 as expected, 1 not, 70 the run itself failed.
  */
 #include "config.h"
@@ -32,16 +35,17 @@ enum harm {
     HARM_DEAFEN,   /* what the others send to it is lost */
     HARM_MUTE,     /* what it sends to the others is lost */
     HARM_PAUSE,    /* SIGSTOP, SIGCONT */
+    HARM_MIXED,    /* the node is killed while the next is isolated */
 };
 
 static const char *const harm_names[] = {
     [HARM_NONE] = "none",         [HARM_KILL] = "kill",
     [HARM_KILL_ALL] = "kill-all", [HARM_ISOLATE] = "isolate",
     [HARM_DEAFEN] = "deafen",     [HARM_MUTE] = "mute",
-    [HARM_PAUSE] = "pause"};
+    [HARM_PAUSE] = "pause",       [HARM_MIXED] = "mixed"};
 
 struct options {
-    const char *bug;
+    const char *bug, *workload;
     int harm; /* enum harm, -1: by the bug */
     uint64_t seed;
     unsigned clients;
@@ -54,6 +58,9 @@ struct run {
     char dir[64], history_path[96];
     struct clock *clock;
     struct local_cluster cluster;
+    struct scenario *scenario;
+    const char *arguments[LOCAL_ARGUMENTS_MAX + 1]; /* of the daemons */
+    const struct workload_ops *workload_ops;
     struct workload *workload;
     struct history_writer *history;
     struct load *load;
@@ -70,6 +77,7 @@ harm_duration_s(enum harm harm)
     switch (harm) {
     case HARM_KILL:
     case HARM_KILL_ALL:
+    case HARM_MIXED:
         return 1.5;
     case HARM_PAUSE:
         return 3;
@@ -91,6 +99,12 @@ harm_cut(struct run *r, enum harm harm, unsigned node, bool cut)
     }
 }
 
+static unsigned
+harm_other(const struct run *r, unsigned node)
+{
+    return (node + 1) % r->cluster.cluster.node_count;
+}
+
 static void
 harm_begin(struct run *r, enum harm harm, unsigned node)
 {
@@ -106,6 +120,10 @@ harm_begin(struct run *r, enum harm harm, unsigned node)
         break;
     case HARM_PAUSE:
         kill(r->cluster.pids[node], SIGSTOP);
+        break;
+    case HARM_MIXED:
+        harm_cut(r, HARM_ISOLATE, harm_other(r, node), true);
+        local_kill_node(&r->cluster, node);
         break;
     default:
         harm_cut(r, harm, node, true);
@@ -127,6 +145,13 @@ harm_end(struct run *r, enum harm harm, unsigned node, struct error *err)
         return local_start_node(&r->cluster, node, err);
     case HARM_PAUSE:
         kill(r->cluster.pids[node], SIGCONT);
+        break;
+    case HARM_MIXED:
+        if (local_start_node(&r->cluster, node, err) < 0)
+            return -1;
+        /* It comes back to a peer that nobody hears. */
+        clock_sleep_ns(r->clock, NS_PER_S);
+        harm_cut(r, HARM_ISOLATE, harm_other(r, node), false);
         break;
     default:
         harm_cut(r, harm, node, false);
@@ -199,30 +224,60 @@ run_note_phase(struct run *r, const char *name)
     arena_release(&a);
 }
 
+/* The daemons' engine and the scenario's own arguments. */
+static void
+run_arguments(struct run *r)
+{
+    const char *engine = replica_engine(r->workload_ops->capability);
+    const json_t *words =
+        json_object_get(r->scenario->system_params, "arguments");
+    unsigned count = 0;
+
+    if (strcmp(engine, "lease") != 0) {
+        r->arguments[count++] = "--engine";
+        r->arguments[count++] = engine;
+    }
+    for (size_t i = 0;
+         i < json_array_size(words) && count < LOCAL_ARGUMENTS_MAX; i++)
+        r->arguments[count++] = json_string_value(json_array_get(words, i));
+}
+
+static json_t *
+run_meta(const struct run *r)
+{
+    json_t *limits = system_replica_ops.limits(r->scenario->system_params,
+                                               r->workload_ops->capability);
+
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:o}", "system",
+                     "replica", "workload", r->workload_ops->name, "model",
+                     r->workload_ops->model, "positions", "total", "scenario",
+                     "run-local", "seed", (json_int_t)r->o.seed, "run", 1,
+                     "limits", limits);
+}
+
 static int
 run_open(struct run *r, const char *binary, struct error *err)
 {
-    json_t *meta = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I, s:b}", "system", "replica", "workload",
-        "reservation_contention", "model", "allocator", "positions", "total",
-        "scenario", "run-local", "seed", (json_int_t)r->o.seed, "run", 1);
-    json_t *params = json_object();
+    json_t *meta = run_meta(r);
     struct load_options o = {.system = &system_replica_ops,
                              .cluster = &r->cluster.cluster,
                              .clock = r->clock,
                              .seed = r->o.seed,
                              .client_count = r->o.clients,
-                             .rate = r->o.rate};
+                             .rate = r->o.rate,
+                             .dedupe_window_slots = load_dedupe_window_slots(
+                                 json_object_get(meta, "limits"))};
 
+    run_arguments(r);
     snprintf(r->history_path, sizeof(r->history_path), "%s/history.ordeal",
              r->dir);
     r->history = history_writer_open(r->history_path, meta, r->clock, err);
-    r->workload = workload_reservation_contention_ops.new_(params, r->o.seed,
-                                                           r->o.clients, err);
+    r->workload = r->workload_ops->new_(r->scenario->workload_params, r->o.seed,
+                                        r->o.clients, err);
     json_decref(meta);
-    json_decref(params);
     if (r->history == NULL || r->workload == NULL ||
-        local_cluster_start(&r->cluster, binary, r->o.bug, r->dir, 3, err) < 0)
+        local_cluster_start(&r->cluster, binary, r->o.bug, r->arguments, r->dir,
+                            3, err) < 0)
         return -1;
     o.workload = r->workload;
     o.history = r->history;
@@ -244,6 +299,53 @@ run_peak_kib(void)
 
     getrusage(RUSAGE_SELF, &usage);
     return usage.ru_maxrss;
+}
+
+static bool
+run_common_index(const struct run *r, uint64_t *ret)
+{
+    struct error err = {0};
+
+    *ret = UINT64_MAX;
+    for (unsigned i = 0; i < r->cluster.cluster.node_count; i++) {
+        struct system_status s;
+
+        if (system_replica_ops.status(&r->cluster.cluster, i, 500 * NS_PER_MS,
+                                      &s, &err) < 0 ||
+            s.role == ROLE_UNKNOWN)
+            return false;
+        *ret = s.commit_index < *ret ? s.commit_index : *ret;
+    }
+    return true;
+}
+
+/* The state of every replica at one position. */
+static void
+run_note_digests(struct run *r)
+{
+    struct error err = {0};
+    uint64_t index;
+
+    if (!run_common_index(r, &index))
+        return;
+    for (unsigned i = 0; i < r->cluster.cluster.node_count; i++) {
+        struct event e = {.process = HISTORY_PROCESS_NONE,
+                          .kind = EVENT_NOTE,
+                          .function = "digest",
+                          .node = r->cluster.cluster.nodes[i].name};
+        char digest[SYSTEM_DIGEST_SIZE];
+        struct arena a;
+
+        if (system_replica_ops.digest(&r->cluster.cluster, i, index,
+                                      500 * NS_PER_MS, digest, &err) < 0)
+            continue;
+        arena_init(&a);
+        fields_set_int(&a, &e.fields, "index", (int64_t)index);
+        fields_set_string(&a, &e.fields, "digest", digest);
+        if (history_append(r->history, &e, HISTORY_BUFFERED, &err) < 0)
+            fprintf(stderr, "run-local: %s, continuing\n", err.text);
+        arena_release(&a);
+    }
 }
 
 static int
@@ -275,6 +377,7 @@ run_load(struct run *r, struct error *err)
     run_note_phase(r, "sweep2");
     if (load_sweep(r->load, run_in(r, 30), &sweeps[1], err) < 0)
         return -1;
+    run_note_digests(r);
     run_watch(r);
     if (!r->o.quiet)
         printf("# %u harmed (%u primary); attempts %" PRIu64 " ok %" PRIu64
@@ -350,24 +453,41 @@ run_judge(struct run *r, bool *ret_good, struct error *err)
     return 0;
 }
 
+/* What is run: the scenario of the bug, or the workload's own. */
 static int
 run_expect(struct run *r, struct error *err)
 {
-    const char *scenario;
+    CLEANUP_FREE char *id = xasprintf(
+        "%s-control",
+        r->o.workload != NULL ? r->o.workload : "reservation_contention");
+    const char *scenario = NULL;
 
     if (r->o.bug != NULL) {
         r->expectation = bug_expectation(r->o.bug, err);
         if (r->expectation == NULL)
             return -1;
+        scenario =
+            json_string_value(json_object_get(r->expectation, "scenario"));
     }
+    r->scenario = scenario_load(
+        scenario != NULL && r->o.workload == NULL ? scenario : id, err);
+    if (r->scenario == NULL)
+        return -1;
+    r->workload_ops = workload_find(r->scenario->workload);
+    if (r->workload_ops == NULL)
+        return error_set(err, ERROR_CONFIG, "no workload '%s'",
+                         r->scenario->workload);
+    if (r->o.rate < 0)
+        r->o.rate = r->scenario->rate;
     if (r->o.harm >= 0)
         return 0;
-    scenario = json_string_value(json_object_get(r->expectation, "scenario"));
     r->o.harm = HARM_NONE;
     if (scenario != NULL && strstr(scenario, "crash") != NULL)
         r->o.harm = HARM_KILL;
     if (scenario != NULL && strstr(scenario, "partition") != NULL)
         r->o.harm = HARM_ISOLATE;
+    if (scenario != NULL && strstr(scenario, "mixed") != NULL)
+        r->o.harm = HARM_MIXED;
     return 0;
 }
 
@@ -383,6 +503,7 @@ run_release(struct run *r)
         r->workload->ops->free(r->workload);
     history_writer_abandon(r->history);
     json_decref(r->expectation);
+    scenario_free(r->scenario);
     if (r->o.keep)
         printf("# kept %s\n", r->dir);
     else if (dir_remove(r->dir, &err) < 0)
@@ -411,7 +532,8 @@ parse_options(int argc, char **argv, struct options *o)
         {"seed", 1, NULL, 's'},     {"window", 1, NULL, 'w'},
         {"rate", 1, NULL, 'r'},     {"clients", 1, NULL, 'c'},
         {"interval", 1, NULL, 'i'}, {"keep", 0, NULL, 'k'},
-        {"quiet", 0, NULL, 'q'},    {NULL, 0, NULL, 0}};
+        {"quiet", 0, NULL, 'q'},    {"workload", 1, NULL, 'l'},
+        {NULL, 0, NULL, 0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -422,6 +544,9 @@ parse_options(int argc, char **argv, struct options *o)
         case 'h':
             if (!parse_harm(optarg, &o->harm))
                 return false;
+            break;
+        case 'l':
+            o->workload = optarg;
             break;
         case 's':
             o->seed = strtoull(optarg, NULL, 0);
@@ -460,6 +585,7 @@ main(int argc, char **argv)
     CLEANUP_FREE char *binary =
         xasprintf("%s/ordeal-replica", build != NULL ? build : ".");
     struct error err = {0};
+    const char *workload;
     bool good = false;
     int result;
 
@@ -467,7 +593,7 @@ main(int argc, char **argv)
                             .seed = rng_fresh_seed(),
                             .clients = 8,
                             .window_s = 20,
-                            .rate = 100,
+                            .rate = -1, /* the scenario's */
                             .interval_s = 6};
     if (!parse_options(argc, argv, &r->o)) {
         fprintf(stderr, "run-local: see the head of run-local.c\n");
@@ -489,12 +615,13 @@ main(int argc, char **argv)
     if (result < 0)
         fprintf(stderr, "run-local: %s\n", err.text);
     r->o.keep = r->o.keep || result < 0;
+    workload = r->workload_ops->name;
     run_release(r);
-    printf("%s bug %s harm %s seed %" PRIu64 "\n",
+    printf("%s %s bug %s harm %s seed %" PRIu64 "\n",
            result < 0 ? "failed"
            : good     ? "as expected"
                       : "NOT as expected",
-           r->o.bug != NULL ? r->o.bug : "none", harm_names[r->o.harm],
-           r->o.seed);
+           workload, r->o.bug != NULL ? r->o.bug : "none",
+           harm_names[r->o.harm], r->o.seed);
     return result < 0 ? 70 : !good;
 }

@@ -22,10 +22,13 @@
 #include "tests/lib/ports.h"
 
 #define LOCAL_READY_NS (30 * NS_PER_S)
+#define LOCAL_ARGUMENTS_MAX 32
 
 struct local_cluster {
     char dir[128];
     const char *binary, *bug;
+    /* Further arguments of each daemon, NULL-terminated; NULL: none. */
+    const char *const *arguments;
     struct cluster cluster;
     uint16_t peer_ports[LINK_NODES_MAX];
     struct link_proxy links;
@@ -55,7 +58,7 @@ local_start_node(struct local_cluster *l, unsigned node, struct error *err)
     CLEANUP_FREE char *log = xasprintf("%s/%s.log", l->dir, n->name);
     CLEANUP_FREE char *listener =
         xasprintf("127.0.0.1:%u", n->doors[0].host_port);
-    const char *argv[32];
+    const char *argv[32 + LOCAL_ARGUMENTS_MAX];
     char *peers[LINK_NODES_MAX] = {NULL};
     unsigned c = 0;
 
@@ -78,6 +81,8 @@ local_start_node(struct local_cluster *l, unsigned node, struct error *err)
         argv[c++] = "--bug";
         argv[c++] = l->bug;
     }
+    for (unsigned i = 0; l->arguments != NULL && l->arguments[i] != NULL; i++)
+        argv[c++] = l->arguments[i];
     if (!l->started_once[node])
         argv[c++] = "--new-cluster";
     argv[c] = NULL;
@@ -167,15 +172,19 @@ local_wait_ready(struct local_cluster *l, struct error *err)
                      (int)(LOCAL_READY_NS / NS_PER_S), l->dir);
 }
 
-/* 'dir' exists and holds data and logs; the strings are borrowed. */
+/*
+ * 'dir' exists and holds data and logs; the strings are borrowed, and so are
+ * 'arguments' (at most LOCAL_ARGUMENTS_MAX, or NULL).
+ */
 static int
 local_cluster_start(struct local_cluster *l, const char *binary,
-                    const char *bug, const char *dir, unsigned node_count,
-                    struct error *err)
+                    const char *bug, const char *const *arguments,
+                    const char *dir, unsigned node_count, struct error *err)
 {
     unsigned port;
 
     memset(l, 0, sizeof(*l));
+    l->arguments = arguments;
     if (access(binary, X_OK) < 0)
         return error_errno(err, ERROR_CONFIG, errno,
                            "'%s' (built by make; ORDEAL_BUILDDIR says where)",

@@ -107,6 +107,11 @@ test_load_SOURCES = %D%/test-load.c tests/lib/fake-system.h
 test_load_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_WORKLOADS_LIBS) \
 	$(ORDEAL_BASE_LIBS)
 
+UNIT_TESTS += test-workloads
+test_workloads_SOURCES = %D%/test-workloads.c tests/lib/fake-system.h
+test_workloads_LDADD = $(ORDEAL_WORKLOADS_LIBS) $(ORDEAL_SYSTEMS_LIBS) \
+	$(ORDEAL_REMOTE_LIBS) $(ORDEAL_ANALYZER_LIBS) $(ORDEAL_BASE_LIBS)
+
 UNIT_TESTS += test-reservation-contention
 test_reservation_contention_SOURCES = %D%/test-reservation-contention.c \
 	tests/lib/fake-system.h

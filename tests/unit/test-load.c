@@ -345,9 +345,8 @@ fate_releases_are_lost(const struct operation *op, unsigned node,
 static void
 test_no_retry_outside_the_dedupe_window(void)
 {
-    /* The window without its margin is over after 8 slots. */
-    struct load_options extra = {.dedupe_window_slots =
-                                     LOAD_WINDOW_MARGIN_SLOTS + 8,
+    /* The window without its margin is over after 5 slots. */
+    struct load_options extra = {.dedupe_window_slots = 6,
                                  .give_up_ns = 300 * NS_PER_MS};
     struct load_resolve_result resolved;
     struct load_stats stats;

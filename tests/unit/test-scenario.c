@@ -73,6 +73,56 @@ test_every_key_is_read(void)
     scenario_free(s);
 }
 
+/* A family under a nemesis; evidence is per minute of the window. */
+static void
+test_families_meet_nemeses(void)
+{
+    struct error err = {0};
+    struct scenario *s = scenario_load("lease_safety-crash-restart", &err);
+    struct scenario *again;
+
+    CHECK(s != NULL);
+    CHECK_STR(s->workload, "lease_safety");
+    CHECK_INT(s->window_ns, 1800 * NS_PER_S);
+    CHECK_INT(s->evidence.operations, 30 * 1000);
+    CHECK_INT(s->evidence.faults, 30 * 6);
+    CHECK_INT(scenario_evidence_for(s, 60 * NS_PER_S).faults, 6);
+    CHECK(json_array_size(json_object_get(s->schedule, "faults")) == 2);
+    CHECK(json_object_get(s->schedule, "window") == NULL);
+    /* The bundle's copy says the same without them. */
+    again = load_text(s->text, &err);
+    CHECK(again != NULL);
+    CHECK_STR(again->id, s->id);
+    CHECK_INT(again->window_ns, s->window_ns);
+    CHECK_INT(again->evidence.faults, s->evidence.faults);
+    CHECK(json_equal(again->schedule, s->schedule));
+    scenario_free(again);
+    scenario_free(s);
+    s = scenario_load("retry_pressure-control", &err);
+    CHECK(s != NULL && s->schedule == NULL);
+    CHECK_INT(s->window_ns, 60 * NS_PER_S);
+    CHECK_INT(json_array_size(json_object_get(s->system_params, "arguments")),
+              6);
+    scenario_free(s);
+    /* Only what the family says it goes with. */
+    CHECK(scenario_load("lease_safety-mixed-failover", &err) == NULL);
+    CHECK(strstr(err.text, "no scenario 'lease_safety-mixed-failover'") !=
+          NULL);
+}
+
+static void
+test_a_nemesis_has_a_name(void)
+{
+    struct error err = {0};
+    struct scenario *s =
+        load_text("id: x\nworkload: w\nnemesis: crash-restart\n", &err);
+
+    CHECK(s != NULL);
+    CHECK_INT(s->window_ns, 60 * NS_PER_S);
+    CHECK(json_array_size(json_object_get(s->schedule, "faults")) == 2);
+    scenario_free(s);
+}
+
 static void
 check_refused(const char *text, const char *part)
 {
@@ -98,6 +148,7 @@ test_bad_scenarios_are_refused(void)
     check_refused("id: x\nworkload: [\n", "yaml:");
     check_refused("id: ../x\nworkload: w\n", "letters");
     check_refused("id: x\nworkload: w\nevidence: {fautls: 1}\n", "'fautls'");
+    check_refused("id: x\nworkload: w\nnemesis: rain\n", "nemesis 'rain'");
     check_refused("", "empty");
     check_refused("id: &a x\nworkload: w\n", "anchors");
 }
@@ -134,6 +185,8 @@ main(void)
 {
     RUN(test_shipped_scenarios_load);
     RUN(test_every_key_is_read);
+    RUN(test_families_meet_nemeses);
+    RUN(test_a_nemesis_has_a_name);
     RUN(test_bad_scenarios_are_refused);
     RUN(test_unknown_scenario_is_named);
     RUN(test_bugs_name_scenarios_that_exist);

@@ -236,11 +236,11 @@ test_limits_follow_the_arguments(void)
                                 "\"--retry-window\", \"few\"]}",
                                 0, NULL);
     json_t *want = json_pack("{s:i, s:i}", "ttl_slots", 9, "resources", 7);
-    json_t *got = system_replica_ops.limits(params);
+    json_t *got = system_replica_ops.limits(params, "allocator");
 
     CHECK(json_equal(got, want));
     json_decref(got);
-    got = system_replica_ops.limits(NULL);
+    got = system_replica_ops.limits(NULL, NULL);
     CHECK_INT(json_object_size(got), 0);
     json_decref(got);
     json_decref(want);
