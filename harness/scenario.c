@@ -321,13 +321,18 @@ scenario_free(struct scenario *s)
     free(s);
 }
 
+/* Not every YAML file there is a scenario. */
 static int
 scenario_is_yaml(const struct dirent *entry)
 {
+    static const char *const others[] = {"bugs.yaml", "claims.yaml",
+                                         "failure-matrix.yaml"};
     const char *dot = strrchr(entry->d_name, '.');
 
-    return dot != NULL && strcmp(dot, ".yaml") == 0 &&
-           strcmp(entry->d_name, "bugs.yaml") != 0;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (strcmp(entry->d_name, others[i]) == 0)
+            return 0;
+    return dot != NULL && strcmp(dot, ".yaml") == 0;
 }
 
 json_t *
