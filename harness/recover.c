@@ -21,6 +21,7 @@
 #include "harness/base/log.h"
 #include "harness/base/process.h"
 #include "harness/deploy.h"
+#include "harness/paths.h"
 #include "harness/provider/cluster.h"
 #include "harness/provider/runtime-dir.h"
 #include "harness/run.h"
@@ -66,11 +67,13 @@ recover_nodes(struct recover_run *run)
                                 .system = system,
                                 .remotes = run->remotes,
                                 .clock = clock_monotonic()};
+    CLEANUP_FREE char *harm = paths_program("ordeal-harm");
     CLEANUP_FREE char *journal = xasprintf("%s/undo.journal", run->dir);
     CLEANUP_FREE char *nodes = xasprintf("%s/nodes", run->dir);
     struct error err = {0};
     unsigned undone = 0;
 
+    world.harm_program = harm;
     if (system == NULL)
         return;
     for (unsigned i = 0; i < cluster->node_count; i++) {

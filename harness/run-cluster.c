@@ -195,6 +195,7 @@ run_phase_plan(struct run *r, struct error *err)
         run_check_bug(r, err) < 0)
         return -1;
     r->replica_path = paths_program("ordeal-replica");
+    r->harm_path = paths_program("ordeal-harm");
     r->system_options = (struct system_options){
         .bug = r->options->bug,
         .binary = r->replica_path,

@@ -29,6 +29,7 @@ struct run {
     uint64_t seed;
     char id[64]; /* [a-z0-9-]: names machines, directories, nft tables */
     char *replica_path, *image_dir;
+    char *harm_path;     /* host path of ordeal-harm */
     json_t *expectation; /* of the planted bug, or NULL */
     const struct provider_ops *provider;
     const struct system_ops *system;

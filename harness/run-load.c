@@ -83,6 +83,7 @@ run_start_nemesis(struct run *r, struct error *err)
                              .system = r->system,
                              .remotes = r->nemesis_remotes,
                              .clock = r->clock,
+                             .harm_program = r->harm_path,
                              .provider = &r->site.provider,
                              .fabric = provider_fabric(&r->site.provider)};
     if (r->world.fabric != NULL)

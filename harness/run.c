@@ -214,6 +214,7 @@ run_release(struct run *r)
     json_decref(r->own_checkers);
     json_decref(r->expectation);
     free(r->replica_path);
+    free(r->harm_path);
     free(r->image_dir);
     pthread_mutex_destroy(&r->lock);
 }

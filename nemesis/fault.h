@@ -44,6 +44,9 @@ struct fault_world {
     /* Made the nodes, and can do to them what machines can be done to.
      * NULL: their maker is gone ('recover'), or is none of ours. */
     struct provider *provider;
+    /* Host path of ordeal-harm, for guests of this architecture.  NULL: none.
+     */
+    const char *harm_program;
     /* Port i is node i.  NULL: the cluster network is not a switch of ours. */
     struct fabric_switch *fabric;
 };

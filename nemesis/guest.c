@@ -15,9 +15,6 @@
 #include "nemesis/fanout.h"
 #include "nemesis/guest.h"
 
-/* What the remote's shell and exec answer when a program is not there. */
-#define STATUS_NO_PROGRAM 127
-
 #define GUEST_TIMER_LOG "/run/ordeal/heal.log"
 
 int
@@ -180,7 +177,7 @@ guest_timer_renew(struct remote *r, const char *kind, int64_t lease_ns,
     if (guest_exec(r, argv, NULL, &status, err) < 0)
         return error_wrap(err, "self-heal timer");
     *ret_fired = false;
-    if (status.status == STATUS_NO_PROGRAM)
+    if (status.status == GUEST_NO_PROGRAM)
         return 0;
     if (status.status != 0 || !guest_timer_runs(buf_text(&status.out)))
         return guest_timer_parse(r, buf_text(&status.out), ret_fired, err);
@@ -235,7 +232,7 @@ guest_timer_disarm(struct remote *r, const char *kind, bool *ret_fired,
     if (guest_exec(r, argv, NULL, &result, err) < 0)
         return error_wrap(err, "self-heal timer");
     *ret_fired = false;
-    if (result.status == STATUS_NO_PROGRAM)
+    if (result.status == GUEST_NO_PROGRAM)
         return 0;
     if (result.status != 0)
         return error_set(err, ERROR_ENVIRONMENT,
@@ -275,7 +272,7 @@ guest_timer_arm(struct remote *r, const char *kind, const char *script,
                                guest_exec(r, argv, NULL, &result, err) < 0))
         return error_wrap(err, "self-heal timer");
     *ret = result.status == 0;
-    if (result.status == 0 || result.status == STATUS_NO_PROGRAM)
+    if (result.status == 0 || result.status == GUEST_NO_PROGRAM)
         return 0;
     return error_set(err, ERROR_ENVIRONMENT,
                      "node '%s': self-heal timer: svc start: exit %d: %.120s",

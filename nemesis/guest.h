@@ -19,6 +19,9 @@
 #define GUEST_ARGS_MAX 24
 #define GUEST_BUSYBOX "/bin/busybox"
 
+/* What the remote's shell and exec answer when a program is not there. */
+#define GUEST_NO_PROGRAM 127
+
 /* remote_exec with FAULT_EXEC_TIMEOUT_NS; 'input' NULL: none. */
 int guest_exec(struct remote *r, const char *const argv[], const char *input,
                struct exec_result *ret, struct error *err);

@@ -2,11 +2,13 @@
 noinst_LIBRARIES += libordeal-nemesis.a
 libordeal_nemesis_a_SOURCES = \
 	%D%/boot.c %D%/boot.h \
+	%D%/clock-faults.c \
 	%D%/daemon.c %D%/daemon.h \
 	%D%/fabric/net-faults.c \
 	%D%/fanout.c %D%/fanout.h \
 	%D%/fault.c %D%/fault.h \
 	%D%/guest.c %D%/guest.h \
+	%D%/held.c %D%/held.h \
 	%D%/journal.c %D%/journal.h \
 	%D%/kill.c \
 	%D%/nemesis.c %D%/nemesis.h \
@@ -28,4 +30,5 @@ libordeal_nemesis_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 ORDEAL_NEMESIS_LIBS = libordeal-nemesis.a libordeal-fabric.a \
 	libordeal-provider.a libordeal-platter.a libordeal-provider.a
 EXTRA_DIST += docs/FAULTS.md
+include nemesis/harm/local.mk
 include nemesis/platter/local.mk

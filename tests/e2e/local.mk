@@ -5,6 +5,7 @@ E2E_TESTS = \
 	%D%/image-reproducible.sh \
 	%D%/provider-vm.sh \
 	%D%/fault-machine.sh \
+	%D%/guest-faults.sh \
 	%D%/cluster-by-hand.sh \
 	%D%/run-crash-restart.sh \
 	%D%/run-planted-bug.sh \
@@ -24,3 +25,9 @@ test_fault_machine_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 test_fault_machine_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_NEMESIS_LIBS) \
 	$(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_PROVIDER_LIBS) $(ORDEAL_IMAGE_LIBS) \
 	$(ORDEAL_REMOTE_LIBS) $(ORDEAL_BASE_LIBS)
+
+check_PROGRAMS += test-guest-faults
+test_guest_faults_SOURCES = %D%/test-guest-faults.c
+test_guest_faults_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_SYSTEMS_LIBS) \
+	$(ORDEAL_PROVIDER_LIBS) $(ORDEAL_IMAGE_LIBS) $(ORDEAL_REMOTE_LIBS) \
+	$(ORDEAL_BASE_LIBS)

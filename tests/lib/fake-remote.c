@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "nemesis/held.h"
 #include "tests/lib/fake-remote.h"
 
 #define FAKE_BOOT_ID "11111111-2222-3333-4444-555555555555"
@@ -337,13 +338,15 @@ fake_timer_fire(struct fake_node *n, struct fake_timer *t)
 static void
 fake_run_timers(struct fake *f)
 {
-    for (unsigned i = 0; i < f->cluster.node_count; i++)
+    for (unsigned i = 0; i < f->cluster.node_count; i++) {
         for (unsigned j = 0; j < FAKE_TIMERS_MAX; j++) {
             struct fake_timer *t = &f->nodes[i].timers[j];
 
             if (t->running && f->clock.now_ns >= t->end_ns)
                 fake_timer_fire(&f->nodes[i], t);
         }
+        fake_held_fire(&f->nodes[i], f->clock.now_ns);
+    }
 }
 
 void
@@ -355,6 +358,7 @@ fake_fire_timers(struct fake *f)
         for (unsigned j = 0; j < FAKE_TIMERS_MAX; j++)
             if (n->timers[j].running)
                 fake_timer_fire(n, &n->timers[j]);
+        fake_held_fire(n, INT64_MAX);
     }
 }
 
@@ -396,6 +400,10 @@ fake_exec(struct remote *r, const char *const argv[],
         fake_cat(n, argv[2], ret);
     else if (strcmp(argv[0], "svc") == 0 && argc >= 3)
         fake_svc(f, n, argv, ret);
+    else if (strcmp(argv[0], HELD_PROGRAM) == 0)
+        fake_held_exec(f, n, argv, ret);
+    else if (strcmp(argv[0], "mkdir") == 0)
+        ret->status = 0;
     else if (strcmp(argv[0], "nft") == 0 && strcmp(argv[1], "-f") == 0)
         fake_nft_load(f, n, options->input, ret);
     else if (strcmp(argv[0], "nft") == 0)
@@ -409,6 +417,21 @@ fake_exec(struct remote *r, const char *const argv[],
     return fake_end(f, err);
 }
 
+static int
+fake_put(struct remote *r, const char *local, const char *path, mode_t mode,
+         struct error *err)
+{
+    struct fake *f = r->state;
+
+    if (fake_begin(f, err) < 0)
+        return -1;
+    if (strcmp(path, HELD_PROGRAM) == 0)
+        f->nodes[r - f->remotes].has_program = true;
+    else
+        f->unknown_count++;
+    return fake_end(f, err);
+}
+
 static void
 fake_close(struct remote *r)
 {
@@ -416,7 +439,7 @@ fake_close(struct remote *r)
 }
 
 static const struct remote_ops fake_remote_ops = {
-    .name = "fake", .exec = fake_exec, .close = fake_close};
+    .name = "fake", .exec = fake_exec, .put = fake_put, .close = fake_close};
 
 /* ---- the system ---- */
 
@@ -573,7 +596,8 @@ fake_new(unsigned node_count)
     f->world = (struct fault_world){.cluster = &f->cluster,
                                     .system = &fake_system_ops,
                                     .remotes = f->remotes,
-                                    .clock = &f->clock.clock};
+                                    .clock = &f->clock.clock,
+                                    .harm_program = "ordeal-harm"};
     return f;
 }
 
@@ -589,7 +613,7 @@ fake_is_clean(const struct fake *f)
     for (unsigned i = 0; i < f->cluster.node_count; i++) {
         const struct fake_node *n = &f->nodes[i];
 
-        if (!fake_alive(n) || n->table[0] != '\0')
+        if (!fake_alive(n) || n->table[0] != '\0' || !fake_held_is_clean(n))
             return false;
         for (unsigned j = 0; j < FAKE_TIMERS_MAX; j++)
             if (n->timers[j].running)

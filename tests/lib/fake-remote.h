@@ -17,6 +17,7 @@
 
 #define FAKE_RULES_MAX 32
 #define FAKE_TIMERS_MAX 4
+#define FAKE_HELD_MAX 12
 
 struct fake_rule {
     bool input, drop;
@@ -31,6 +32,14 @@ struct fake_timer {
     int64_t end_ns; /* of its lease */
 };
 
+/* A harm that ordeal-harm holds. */
+struct fake_held {
+    char name[32], kind[32];
+    bool acting, fired;
+    int64_t args[4];
+    int64_t begun_ns, end_ns; /* end: of its lease */
+};
+
 struct fake_node {
     bool running, stopped, mute; /* mute: runs, but does not answer */
     bool hidden;  /* runs, but system->process does not know of it */
@@ -43,6 +52,9 @@ struct fake_node {
     struct fake_rule rules[FAKE_RULES_MAX];
     unsigned rule_count;
     struct fake_timer timers[FAKE_TIMERS_MAX];
+    bool has_program; /* ordeal-harm was put there */
+    struct fake_held held[FAKE_HELD_MAX];
+    int64_t clock_offset_ns; /* of the wall clock, beside what is held */
 };
 
 enum fake_trip {
@@ -89,5 +101,13 @@ void fake_fire_timers(struct fake *f);
 
 /* One packet; false when a rule drops it. */
 bool fake_packet(struct fake *f, unsigned from, unsigned to);
+
+/* ---- ordeal-harm (fake-held.c), for fake-remote.c ---- */
+
+void fake_held_exec(struct fake *f, struct fake_node *n,
+                    const char *const argv[], struct exec_result *ret);
+/* Ends what is held longer than its lease. */
+void fake_held_fire(struct fake_node *n, int64_t now_ns);
+bool fake_held_is_clean(const struct fake_node *n);
 
 #endif

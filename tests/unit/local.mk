@@ -66,7 +66,7 @@ UNIT_TESTS += test-journal
 test_journal_SOURCES = %D%/test-journal.c
 test_journal_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault
-test_fault_SOURCES = %D%/test-fault.c tests/lib/fake-remote.c \
+test_fault_SOURCES = %D%/test-fault.c tests/lib/fake-held.c tests/lib/fake-remote.c \
 	tests/lib/fake-remote.h
 test_fault_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault-power
@@ -79,12 +79,12 @@ test_fault_net_SOURCES = %D%/test-fault-net.c tests/lib/ns-guest.c \
 test_fault_net_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault-nemesis
 test_fault_nemesis_SOURCES = %D%/test-fault-nemesis.c \
-	tests/lib/fake-remote.c tests/lib/fake-remote.h \
+	tests/lib/fake-held.c tests/lib/fake-remote.c tests/lib/fake-remote.h \
 	tests/lib/nemesis-fixture.h
 test_fault_nemesis_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault-torture
 test_fault_torture_SOURCES = %D%/test-fault-torture.c \
-	tests/lib/fake-remote.c tests/lib/fake-remote.h \
+	tests/lib/fake-held.c tests/lib/fake-remote.c tests/lib/fake-remote.h \
 	tests/lib/nemesis-fixture.h
 test_fault_torture_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-schedule
