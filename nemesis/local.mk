@@ -4,7 +4,12 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/boot.c %D%/boot.h \
 	%D%/clock-faults.c \
 	%D%/daemon.c %D%/daemon.h \
+	%D%/fabric/net-echo.c \
+	%D%/fabric/net-fault.h \
 	%D%/fabric/net-faults.c \
+	%D%/fabric/net-links.c \
+	%D%/fabric/net-params.c \
+	%D%/fabric/net-pings.c \
 	%D%/fanout.c %D%/fanout.h \
 	%D%/fault.c %D%/fault.h \
 	%D%/guest.c %D%/guest.h \

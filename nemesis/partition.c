@@ -42,7 +42,6 @@
 #define PARTITION_TABLE_MAX 80
 #define PARTITION_RULES_MAX (2 * NODE_COUNT_MAX * NODE_COUNT_MAX)
 #define PARTITION_POLL_NS (200 * NS_PER_MS)
-#define PARTITION_PROBES_MAX 3
 #define PARTITION_TIMER "partition"
 
 /* $2 the table.  Adding it first makes the deletion succeed always. */
@@ -188,8 +187,10 @@ partition_nodes(const struct partition *p, bool drops_only)
 
 /* Whether packets from 'from' to 'to' are dropped. */
 static bool
-partition_drops(const struct partition *p, unsigned from, unsigned to)
+partition_drops(const struct fault *f, unsigned from, unsigned to)
 {
+    const struct partition *p = f->state;
+
     for (unsigned i = 0; i < p->rule_count; i++) {
         const struct partition_rule *r = &p->rules[i];
 
@@ -492,37 +493,6 @@ partition_count_after(void *ctx, unsigned node, struct error *err)
     return partition_count_node(ctx, node, true, err);
 }
 
-/* Compares the matrix with the rules, and writes it into the evidence. */
-static enum proof
-partition_judge_probes(struct fault *f, const struct probe_matrix *m,
-                       bool healed)
-{
-    const struct partition *p = f->state;
-    unsigned count = f->world->cluster->node_count;
-    enum proof proof = PROOF_CONFIRMED;
-    json_t *probes = json_object();
-
-    for (unsigned from = 0; from < count; from++) {
-        for (unsigned to = 0; to < count; to++) {
-            bool cut = !healed && (partition_drops(p, from, to) ||
-                                   partition_drops(p, to, from));
-            enum probe_result r = m->result[from][to];
-            char pair[32];
-
-            if (from == to)
-                continue;
-            snprintf(pair, sizeof(pair), "n%u>n%u", from + 1, to + 1);
-            json_object_set_new(probes, pair, json_string(probe_name(r)));
-            if (r == PROBE_UNKNOWN)
-                proof = proof_merge(proof, PROOF_INCONCLUSIVE);
-            else if ((r == PROBE_CUT) != cut)
-                proof = proof_merge(proof, PROOF_MISMATCH);
-        }
-    }
-    json_object_set_new(f->evidence, "probes", probes);
-    return proof;
-}
-
 /* Each rule must have seen packets between the two readings. */
 static enum proof
 partition_judge_counters(struct fault *f)
@@ -547,30 +517,6 @@ partition_judge_counters(struct fault *f)
     return proof;
 }
 
-/*
- * A connect on an open path may be late where guests share few cores: pairs
- * that should be open get another try.  An answer, once seen, stays: a cut that
- * leaks is never tried away.
- */
-static int
-partition_probe(struct fault *f, enum proof *ret, struct error *err)
-{
-    struct probe_matrix matrix = {0}, again;
-
-    for (int try = 0; try < PARTITION_PROBES_MAX; try++) {
-        if (probe_pairs(f->world, &again, err) < 0)
-            return -1;
-        for (unsigned from = 0; from < NODE_COUNT_MAX; from++)
-            for (unsigned to = 0; to < NODE_COUNT_MAX; to++)
-                if (matrix.result[from][to] != PROBE_OPEN)
-                    matrix.result[from][to] = again.result[from][to];
-        *ret = partition_judge_probes(f, &matrix, false);
-        if (*ret == PROOF_CONFIRMED)
-            break;
-    }
-    return 0;
-}
-
 static int
 partition_prove_effect(struct fault *f, enum proof *ret, struct error *err)
 {
@@ -578,7 +524,7 @@ partition_prove_effect(struct fault *f, enum proof *ret, struct error *err)
     enum proof probes = PROOF_INCONCLUSIVE;
 
     if (fanout(nodes, partition_count_before, f, err) < 0 ||
-        partition_probe(f, &probes, err) < 0 ||
+        probe_prove_cut(f, partition_drops, &probes, err) < 0 ||
         fanout(nodes, partition_count_after, f, err) < 0)
         return -1;
     *ret = proof_merge(probes, partition_judge_counters(f));
@@ -638,7 +584,7 @@ partition_look_healed(struct fault *f, enum proof *ret, struct error *err)
         probe_pairs(f->world, &matrix, err) < 0)
         return -1;
     json_object_set_new(f->evidence, "rules_present", json_boolean(present));
-    *ret = partition_judge_probes(f, &matrix, true);
+    *ret = probe_judge(f, &matrix, NULL);
     if (present)
         *ret = PROOF_MISMATCH;
     return 0;

@@ -31,6 +31,8 @@ static const struct fault_ops *const registry_faults[] = {
     &fault_vm_balloon_ops,
     &fault_vm_nmi_ops,
     &fault_vm_link_down_ops,
+    &fault_net_reorder_ops,
+    &fault_net_rate_ops,
     NULL,
 };
 /* clang-format on */

@@ -26,5 +26,7 @@ extern const struct fault_ops fault_vm_throttle_ops;
 extern const struct fault_ops fault_vm_balloon_ops;
 extern const struct fault_ops fault_vm_nmi_ops;
 extern const struct fault_ops fault_vm_link_down_ops;
+extern const struct fault_ops fault_net_reorder_ops;
+extern const struct fault_ops fault_net_rate_ops;
 
 #endif

@@ -94,7 +94,10 @@ link_add(struct link *l, unsigned id, const struct link_rule *rule)
 {
     assert(id != 0 && link_has_room(l) && link_find(l, id) == NULL);
     l->rules[l->rule_count++] = (struct link_rule_slot){
-        .id = id, .rule = *rule, .rng = rng_fork(&l->rng, "rule", id)};
+        .id = id,
+        .rule = *rule,
+        .rng = rule->seed == 0 ? rng_fork(&l->rng, "rule", id)
+                               : rng_fork(&l->rng, "rule-seed", rule->seed)};
 }
 
 bool

@@ -6,10 +6,11 @@
  *   link_init -> (link_add | link_decide | link_remove)*
  *
  * Pure but for the state inside: time and frames are passed in, nothing is
- * sent.  All chance comes from (seed, from, to), the rule's id and the number
- * of frames that the rule has matched: each matched frame takes the same
- * number of draws, so that what happens to its k-th frame can be told from the
- * seed alone, whatever the frames are and whatever other rules do.
+ * sent.  All chance comes from (seed, from, to), the rule's own seed, or its id
+ * where it has none, and the number of frames that the rule has matched: each
+ * matched frame takes the same number of draws, so that what happens to its
+ * k-th frame can be told from the seed alone, whatever the frames are and
+ * whatever other rules do.
  *
  * Rules are applied in the order in which they were added.  A copy made by
  * 'duplicate' shares the fate of its original.
@@ -63,6 +64,10 @@ struct link_rule {
     double reorder; /* share of frames held 'hold_ns' while others pass */
     int64_t hold_ns;
     double duplicate;
+
+    /* Of its chance, so that it does not follow from what other rules there
+     * were before; 0: from its id. */
+    uint64_t seed;
 };
 
 /* Frames, of one rule on one link. */

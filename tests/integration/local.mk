@@ -54,9 +54,9 @@ EXTRA_test_platter_DEPENDENCIES = ordeal-platter.so
 
 check_PROGRAMS += test-fault-fabric
 TESTS += test-fault-fabric
-test_fault_fabric_SOURCES = %D%/test-fault-fabric.c
+test_fault_fabric_SOURCES = %D%/test-fault-fabric.c tests/lib/fault-fixture.h
 test_fault_fabric_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
-test_fault_fabric_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
+test_fault_fabric_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_PROVIDER_LIBS)
 EXTRA_test_fault_fabric_DEPENDENCIES = ordeal-ns-port
 
 check_PROGRAMS += test-client-hosts

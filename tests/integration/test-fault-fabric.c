@@ -10,19 +10,24 @@
 
 #include "harness/base/arena.h"
 #include "harness/base/process.h"
+#include "harness/provider/client-hosts.h"
+#include "harness/provider/guest-files.h"
 #include "nemesis/fabric/namespace-port.h"
 #include "nemesis/fabric/switch.h"
 #include "nemesis/fault.h"
 #include "nemesis/target.h"
-#include "tests/lib/tap.h"
+#include "tests/lib/fault-fixture.h"
 
 #define NODES 3
+#define CLIENTS 2
+#define STATIONS (NODES + CLIENTS)
 #define ARGV_MAX 48
 
 struct nodes {
     struct cluster cluster;
     struct remote remotes[NODES];
     struct namespace_port *ports[NODES];
+    struct client_hosts *clients;
     struct fabric_switch *sw;
     struct fault_world world;
     bool unreachable; /* remotes fail */
@@ -81,16 +86,40 @@ node_close(struct remote *r)
 static const struct remote_ops node_remote_ops = {
     .name = "namespace-port", .exec = node_exec, .close = node_close};
 
+/* Nodes, and behind them hosts of clients, have the addresses of guests. */
+static void
+station_address(unsigned i, struct in_addr *ret_address, uint8_t ret_mac[6])
+{
+    char text[GUEST_ADDRESS_SIZE];
+
+    if (i < NODES) {
+        guest_address(i, text);
+        guest_mac(true, i, ret_mac);
+    } else {
+        guest_client_address(i - NODES, text);
+        guest_client_mac(i - NODES, ret_mac);
+    }
+    inet_pton(AF_INET, text, ret_address);
+}
+
+/* n1 says that it is primary. */
+static int
+node_status(const struct cluster *c, unsigned node, int64_t timeout_ns,
+            struct system_status *ret, struct error *err)
+{
+    *ret =
+        (struct system_status){.role = node == 0 ? ROLE_PRIMARY : ROLE_BACKUP};
+    return 0;
+}
+
+static const uint16_t node_client_ports[] = {7100};
+
 /* Nothing listens there: a refusal shows that packets pass. */
 static const struct system_ops node_system = {.name = "none",
+                                              .door_ports = node_client_ports,
+                                              .door_count = 1,
+                                              .status = node_status,
                                               .peer_port = 7101};
-
-static void
-node_address(unsigned node, struct in_addr *ret_address, uint8_t ret_mac[6])
-{
-    ret_address->s_addr = htonl(0x0a4d000bu + node);
-    memcpy(ret_mac, (uint8_t[]){0x52, 0x54, 0, 0x77, 1, (uint8_t)node}, 6);
-}
 
 static int
 nodes_make_port(unsigned i, const char *program, struct switch_port_config *ret,
@@ -100,12 +129,12 @@ nodes_make_port(unsigned i, const char *program, struct switch_port_config *ret,
         .program = program, .prefix_bits = 24, .mtu = 1500, .address_count = 1};
     struct node *n = &nodes.cluster.nodes[i];
 
-    node_address(i, &c.addresses[0], c.mac);
-    for (unsigned k = 0; k < NODES; k++)
+    station_address(i, &c.addresses[0], c.mac);
+    for (unsigned k = 0; k < STATIONS; k++)
         if (k != i) {
             struct namespace_neighbour *to = &c.neighbours[c.neighbour_count++];
 
-            node_address(k, &to->address, to->mac);
+            station_address(k, &to->address, to->mac);
         }
     nodes.ports[i] = namespace_port_new(&c, err);
     if (nodes.ports[i] == NULL)
@@ -126,7 +155,7 @@ nodes_make_port(unsigned i, const char *program, struct switch_port_config *ret,
 static int
 nodes_make(const char *program, struct error *err)
 {
-    struct switch_port_config config[NODES] = {0};
+    struct switch_port_config config[STATIONS] = {0};
     static const char *const works[] = {"/bin/busybox", "true", NULL};
     struct exec_result result;
 
@@ -134,7 +163,12 @@ nodes_make(const char *program, struct error *err)
     for (unsigned i = 0; i < NODES; i++)
         if (nodes_make_port(i, program, &config[i], err) < 0)
             return -1;
-    nodes.sw = switch_new(config, NODES, err);
+    nodes.clients = client_hosts_new(program, CLIENTS, NODES, err);
+    if (nodes.clients == NULL)
+        return -1;
+    client_hosts_ports(nodes.clients, config + NODES);
+    nodes.cluster.clients = nodes.clients;
+    nodes.sw = switch_new(config, STATIONS, err);
     if (nodes.sw == NULL || switch_start(nodes.sw, err) < 0)
         return -1;
     nodes.world = (struct fault_world){.cluster = &nodes.cluster,
@@ -160,45 +194,24 @@ nodes_end(void)
     switch_free(nodes.sw);
     for (unsigned i = 0; i < NODES; i++)
         namespace_port_free(nodes.ports[i]);
+    client_hosts_free(nodes.clients);
 }
 
 /* ---- faults ---- */
 
-struct fixture {
-    struct fault fault;
-    json_t *params;
-    struct error err;
-};
-
 static void
 setup(struct fixture *f, const char *name, const char *params, node_set targets)
 {
-    *f = (struct fixture){.params = json_loads(params, 0, NULL)};
-    CHECK(f->params != NULL);
-    fault_init(&f->fault, fault_find(name), &nodes.world, f->params);
-    f->fault.targets = targets;
-    CHECK_OK(fault_setup(&f->fault, &f->err), &f->err);
-    fault_journalled(&f->fault);
+    *f = (struct fixture){.fake = NULL};
+    fixture_ready(f, &nodes.world, name, params, targets);
+    f->fault.seed = 5;
+    fixture_journal(f);
 }
 
 static void
 teardown(struct fixture *f)
 {
-    fault_release(&f->fault);
-    json_decref(f->params);
-}
-
-static void
-check_proof(struct fixture *f, enum fault_phase phase, enum proof expected)
-{
-    enum proof proof = fault_prove(&f->fault, phase);
-    char *evidence = json_dumps(f->fault.evidence, JSON_COMPACT);
-
-    printf("# %s %s: %s %.1400s\n", f->fault.ops->name,
-           phase == FAULT_EFFECT ? "effect" : "healed", proof_name(proof),
-           evidence);
-    free(evidence);
-    CHECK_STR(proof_name(proof), proof_name(expected));
+    fixture_end(f);
 }
 
 static const struct {
@@ -208,17 +221,31 @@ static const struct {
     {"net-drop", "{}", 1},
     {"net-drop", "{\"direction\": \"in\"}", 2},
     {"net-drop", "{\"shape\": \"group\"}", 6},
-    {"net-drop", "{\"shape\": \"bridge\", \"seed\": 4}", 7},
-    {"net-drop", "{\"shape\": \"random\", \"seed\": 5}", 7},
+    {"net-drop", "{\"shape\": \"halves\"}", 7},
+    {"net-drop", "{\"shape\": \"one\", \"links\": \"all\"}", 7},
+    {"net-drop", "{\"shape\": \"minority\"}", 7},
+    {"net-drop", "{\"shape\": \"majority\"}", 7},
+    {"net-drop", "{\"shape\": \"bridge\"}", 7},
+    {"net-drop", "{\"shape\": \"isolate-primary\"}", 7},
+    {"net-drop", "{\"shape\": \"isolate-primary\", \"links\": \"all\"}", 7},
+    {"net-drop", "{\"shape\": \"one-way\", \"direction\": \"out\"}", 7},
+    {"net-drop", "{\"shape\": \"random\", \"links\": \"all\"}", 7},
+    {"net-drop", "{\"links\": \"clients\"}", 1},
+    {"net-drop", "{\"links\": \"clients\", \"direction\": \"in\"}", 4},
     {"net-drop", "{\"traffic\": \"peer-port\"}", 1},
+    {"net-drop", "{\"traffic\": \"client-port\", \"links\": \"clients\"}", 1},
     {"net-delay", "{\"delay\": \"100ms\"}", 1},
     {"net-delay",
      "{\"delay\": \"60ms\", \"jitter\": \"30ms\", \"distribution\": "
-     "\"normal\", \"direction\": \"out\", \"waiting\": \"drop\"}",
+     "\"normal\", \"direction\": \"out\", \"waiting\": \"drop\", "
+     "\"links\": \"all\"}",
      2},
     {"net-loss", "{\"loss\": 0.3, \"burst\": 2}", 1},
     {"net-duplicate", "{\"duplicate\": 0.3, \"direction\": \"in\"}", 1},
-    {"net-corrupt", "{\"corrupt\": 0.3}", 2},
+    {"net-corrupt", "{\"corrupt\": 0.3, \"links\": \"clients\"}", 2},
+    {"net-corrupt", "{\"corrupt\": 0.3, \"fix_checksums\": true}", 2},
+    {"net-reorder", "{\"reorder\": 0.2}", 1},
+    {"net-rate", "{\"rate\": 500000}", 1},
 };
 
 /* The first frame arrives: a port is ready when it was made. */
@@ -358,6 +385,11 @@ test_bad_params_are_refused(void)
         {"net-drop", "{\"shape\": \"triangle\"}"},
         {"net-drop", "{\"shape\": \"random\", \"direction\": \"in\"}"},
         {"net-drop", "{\"loss\": 0.5}"},
+        {"net-drop", "{\"seed\": 5}"},
+        {"net-drop", "{\"links\": \"some\"}"},
+        {"net-drop", "{\"traffic\": \"client-port\"}"},
+        {"net-drop", "{\"traffic\": \"peer-port\", \"links\": \"all\"}"},
+        {"net-loss", "{\"loss\": 0.5, \"shape\": \"one\"}"},
         {"net-delay", "{}"},
         {"net-delay", "{\"delay\": \"1ms\"}"},
         {"net-delay", "{\"delay\": \"50ms\", \"jitter\": \"60ms\"}"},
@@ -370,6 +402,14 @@ test_bad_params_are_refused(void)
         {"net-loss", "{\"loss\": 0.5, \"burst\": 0}"},
         {"net-duplicate", "{\"duplicate\": 2}"},
         {"net-corrupt", "{\"corrupt\": \"much\"}"},
+        {"net-corrupt", "{\"corrupt\": 0.5, \"fix_checksums\": 1}"},
+        {"net-corrupt",
+         "{\"corrupt\": 0.5, \"fix_checksums\": true, \"links\": \"all\"}"},
+        {"net-reorder", "{\"hold\": \"200ms\"}"},
+        {"net-reorder", "{\"reorder\": 0.5, \"hold\": \"10ms\"}"},
+        {"net-rate", "{}"},
+        {"net-rate", "{\"rate\": 1000}"},
+        {"net-rate", "{\"rate\": 100000, \"queue\": \"1m\"}"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -382,6 +422,53 @@ test_bad_params_are_refused(void)
     }
 }
 
+/* Where clients have no links of their own it is not set up at all. */
+static void
+test_links_of_clients_need_hosts(void)
+{
+    struct cluster without = nodes.cluster;
+    struct fault_world world = nodes.world;
+    struct fixture f = {.params = json_pack("{s:s}", "links", "clients")};
+
+    without.clients = NULL;
+    world.cluster = &without;
+    fault_init(&f.fault, fault_find("net-drop"), &world, f.params);
+    f.fault.targets = 1;
+    CHECK(fault_setup(&f.fault, &f.err) < 0);
+    CHECK_INT(f.err.kind, ERROR_ENVIRONMENT);
+    teardown(&f);
+}
+
+/* The links of the shape that 'seed' draws. */
+static json_t *
+drawn_probes(uint64_t seed)
+{
+    struct fixture f;
+    json_t *probes;
+
+    setup(&f, "net-drop", "{\"shape\": \"random\", \"links\": \"all\"}", 7);
+    f.fault.seed = seed;
+    CHECK_OK(fault_inject(&f.fault, &f.err), &f.err);
+    check_proof(&f, FAULT_EFFECT, PROOF_CONFIRMED);
+    probes = json_incref(json_object_get(f.fault.evidence, "probes"));
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    teardown(&f);
+    return probes;
+}
+
+static void
+test_the_faults_seed_draws_the_shape(void)
+{
+    json_t *one = drawn_probes(7), *again = drawn_probes(7);
+    json_t *other = drawn_probes(8);
+
+    CHECK(json_equal(one, again));
+    CHECK(!json_equal(one, other));
+    json_decref(one);
+    json_decref(again);
+    json_decref(other);
+}
+
 static void
 test_what_has_no_link_fails(void)
 {
@@ -390,6 +477,7 @@ test_what_has_no_link_fails(void)
         node_set targets;
     } bad[] = {{"{\"shape\": \"group\"}", 7},
                {"{\"shape\": \"bridge\"}", 3},
+               {"{\"shape\": \"majority\", \"links\": \"clients\"}", 7},
                {"{\"shape\": \"majorities-ring\"}", 7}}; /* 4 nodes */
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -424,6 +512,8 @@ main(void)
     RUN(test_nodes_that_cannot_be_asked_are_inconclusive);
     RUN(test_after_the_drivers_death_nothing_is_left_to_undo);
     RUN(test_what_has_no_link_fails);
+    RUN(test_links_of_clients_need_hosts);
+    RUN(test_the_faults_seed_draws_the_shape);
     nodes_end();
     return tap_done();
 }

@@ -67,6 +67,7 @@ test_journal_SOURCES = %D%/test-journal.c
 test_journal_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault
 test_fault_SOURCES = %D%/test-fault.c tests/lib/fake-held.c tests/lib/fake-remote.c \
+	tests/lib/fault-fixture.h \
 	tests/lib/fake-remote.h
 test_fault_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault-power
@@ -75,6 +76,7 @@ test_fault_power_SOURCES = %D%/test-fault-power.c tests/lib/fake-remote.c \
 test_fault_power_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault-net
 test_fault_net_SOURCES = %D%/test-fault-net.c tests/lib/ns-guest.c \
+	tests/lib/fault-fixture.h \
 	tests/lib/ns-guest.h
 test_fault_net_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault-nemesis

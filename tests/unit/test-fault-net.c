@@ -11,47 +11,23 @@
 #include <sys/socket.h>
 
 #include "nemesis/nemesis.h"
+#include "tests/lib/fault-fixture.h"
 #include "tests/lib/ns-guest.h"
-#include "tests/lib/tap.h"
 
 static struct ns_cluster cluster;
-
-struct fixture {
-    struct fault fault;
-    json_t *params;
-    struct error err;
-};
 
 static void
 setup(struct fixture *f, const char *name, const char *params, node_set targets)
 {
-    *f = (struct fixture){.params = json_loads(params, 0, NULL)};
-    CHECK(f->params != NULL);
-    fault_init(&f->fault, fault_find(name), &cluster.world, f->params);
-    f->fault.targets = targets;
-    CHECK_OK(fault_setup(&f->fault, &f->err), &f->err);
-    json_decref(fault_undo_record(&f->fault));
-    fault_journalled(&f->fault);
+    *f = (struct fixture){.fake = NULL};
+    fixture_ready(f, &cluster.world, name, params, targets);
+    fixture_journal(f);
 }
 
 static void
 teardown(struct fixture *f)
 {
-    fault_release(&f->fault);
-    json_decref(f->params);
-}
-
-static void
-check_proof(struct fixture *f, enum fault_phase phase, enum proof expected)
-{
-    enum proof proof = fault_prove(&f->fault, phase);
-    char *evidence = json_dumps(f->fault.evidence, JSON_COMPACT);
-
-    printf("# %s %s: %s %.900s\n", f->fault.ops->name,
-           phase == FAULT_EFFECT ? "effect" : "healed", proof_name(proof),
-           evidence);
-    free(evidence);
-    CHECK_STR(proof_name(proof), proof_name(expected));
+    fixture_end(f);
 }
 
 static void
@@ -59,15 +35,6 @@ inject(struct fixture *f)
 {
     CHECK_OK(fault_inject(&f->fault, &f->err), &f->err);
     check_proof(f, FAULT_EFFECT, PROOF_CONFIRMED);
-}
-
-static void
-heal_twice(struct fixture *f)
-{
-    for (int i = 0; i < 2; i++) {
-        CHECK_OK(fault_heal(&f->fault, &f->err), &f->err);
-        check_proof(f, FAULT_HEALED, PROOF_CONFIRMED);
-    }
 }
 
 static void

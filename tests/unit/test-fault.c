@@ -10,34 +10,21 @@
 #include "nemesis/registry.h"
 #include "nemesis/target.h"
 #include "tests/lib/fake-remote.h"
-#include "tests/lib/tap.h"
+#include "tests/lib/fault-fixture.h"
 
 #define NODES 5
-
-struct fixture {
-    struct fake *fake;
-    struct fault fault;
-    json_t *params;
-    struct error err;
-};
 
 static void
 setup(struct fixture *f, const char *name, const char *params, node_set targets)
 {
     *f = (struct fixture){.fake = fake_new(NODES)};
-    f->params = json_loads(params, 0, NULL);
-    CHECK(f->params != NULL);
-    CHECK(fault_find(name) != NULL);
-    fault_init(&f->fault, fault_find(name), &f->fake->world, f->params);
-    f->fault.targets = targets;
-    CHECK_OK(fault_setup(&f->fault, &f->err), &f->err);
+    fixture_ready(f, &f->fake->world, name, params, targets);
 }
 
 static void
 inject(struct fixture *f)
 {
-    json_decref(fault_undo_record(&f->fault));
-    fault_journalled(&f->fault);
+    fixture_journal(f);
     CHECK_OK(fault_inject(&f->fault, &f->err), &f->err);
 }
 
@@ -45,21 +32,8 @@ static void
 teardown(struct fixture *f)
 {
     CHECK_INT(f->fake->unknown_count, 0);
-    fault_release(&f->fault);
-    json_decref(f->params);
+    fixture_end(f);
     fake_free(f->fake);
-}
-
-static void
-check_proof(struct fixture *f, enum fault_phase phase, enum proof expected)
-{
-    enum proof proof = fault_prove(&f->fault, phase);
-    char *evidence = json_dumps(f->fault.evidence, JSON_COMPACT);
-
-    if (proof != expected)
-        printf("# evidence: %s\n", evidence);
-    free(evidence);
-    CHECK_STR(proof_name(proof), proof_name(expected));
 }
 
 /* ---- the matrix: the same for every fault ---- */
