@@ -4,9 +4,10 @@
  * ambiguities arose and were resolved, how often did the leader change, and did
  * clients work while each fault was in force?
  *
- * A fault is in force from its 'proved' to its 'healed' event, and counts as
- * confirmed when every proof of its effect ('proved', 'proved_before_heal')
- * says so.
+ * A fault is in force, for sure, between two proofs of its effect that hold and
+ * have no reboot between them: from 'proved' or 'proved_after_reboot' to
+ * 'proved_before_reboot' or 'proved_before_heal'.  It counts as confirmed when
+ * every 'proved' and 'proved_before_heal' says so.
  */
 #include "config.h"
 
@@ -109,8 +110,39 @@ overlap(const struct times times[static 3], int64_t from_ns, int64_t to_ns)
     return ret;
 }
 
+/* Takes both; 'sum' NULL: nothing yet. */
+static json_t *
+overlap_add(json_t *sum, json_t *more)
+{
+    const char *key;
+    json_t *value;
+
+    if (sum == NULL)
+        return more;
+    json_object_foreach (more, key, value) {
+        json_object_set_new(
+            sum, key,
+            json_integer(json_integer_value(json_object_get(sum, key)) +
+                         json_integer_value(value)));
+    }
+    json_decref(more);
+    return sum;
+}
+
 /* ---- faults ---- */
 
+/* When a fault was in force, for sure. */
+struct fault_span {
+    uint32_t fact;
+    int64_t from_ns, to_ns;
+};
+
+struct fault_spans {
+    struct fault_span *items;
+    size_t count;
+};
+
+/* proved_ns: when its effect was last proven, -1: it is not. */
 struct fault_fact {
     int64_t id, injected_ns, proved_ns, healed_ns;
     unsigned proofs, confirmations;
@@ -126,8 +158,23 @@ is_word(const struct fields *f, const char *key, const char *word)
     return fields_string(f, key, &text) && strcmp(text, word) == 0;
 }
 
+/* A span ends, and counts if the proof at this end holds too. */
 static void
-fault_stage(struct fault_fact *fact, const struct remark *r)
+fault_span_end(struct fault_fact *fact, uint32_t index,
+               struct fault_spans *spans, bool confirmed, int64_t time_ns)
+{
+    if (confirmed && fact->proved_ns >= 0) {
+        spans->items =
+            xrealloc(spans->items, (spans->count + 1) * sizeof(*spans->items));
+        spans->items[spans->count++] =
+            (struct fault_span){index, fact->proved_ns, time_ns};
+    }
+    fact->proved_ns = -1;
+}
+
+static void
+fault_stage(struct fault_fact *fact, uint32_t index, struct fault_spans *spans,
+            const struct remark *r)
 {
     const struct fields *f = &r->fields;
     bool confirmed = is_word(f, "result", "confirmed"), primary;
@@ -138,14 +185,20 @@ fault_stage(struct fault_fact *fact, const struct remark *r)
         fact->injected_ns = r->time_ns;
     if (is_word(f, "stage", "proved") ||
         is_word(f, "stage", "proved_before_heal")) {
-        if (fact->proved_ns < 0)
-            fact->proved_ns = r->time_ns;
         fact->proofs++;
         fact->confirmations += confirmed;
     }
+    if (is_word(f, "stage", "proved") ||
+        is_word(f, "stage", "proved_after_reboot"))
+        fact->proved_ns = confirmed ? r->time_ns : -1;
+    if (is_word(f, "stage", "proved_before_heal") ||
+        is_word(f, "stage", "proved_before_reboot"))
+        fault_span_end(fact, index, spans, confirmed, r->time_ns);
     /* A guest's own timer ended it, and nobody knows when. */
-    if (is_word(f, "stage", "self_healed") && fact->healed_ns < 0)
+    if (is_word(f, "stage", "self_healed") && fact->healed_ns < 0) {
         fact->proofs++;
+        fact->proved_ns = -1;
+    }
     if (is_word(f, "stage", "healed") && fact->healed_ns < 0)
         fact->healed_ns = r->time_ns;
     if (is_word(f, "stage", "proved_healed"))
@@ -153,11 +206,9 @@ fault_stage(struct fault_fact *fact, const struct remark *r)
 }
 
 static json_t *
-fault_json(const struct fault_fact *fact, const struct table *t,
-           const struct times times[static 3])
+fault_json(const struct fault_fact *fact)
 {
     const struct value *nodes = fields_get(&fact->first->fields, "nodes");
-    int64_t to_ns = fact->healed_ns >= 0 ? fact->healed_ns : t->last_ns;
     json_t *ret = json_object();
 
     json_object_set_new(ret, "id", json_integer(fact->id));
@@ -169,19 +220,33 @@ fault_json(const struct fault_fact *fact, const struct table *t,
         ret, "confirmed",
         json_boolean(fact->proofs > 0 && fact->confirmations == fact->proofs));
     json_object_set_new(ret, "healed", json_boolean(fact->healed_proven));
-    if (fact->proved_ns >= 0) {
-        json_object_set_new(ret, "seconds",
-                            json_real(seconds_between(fact->proved_ns, to_ns)));
-        json_object_set_new(ret, "attempts",
-                            overlap(times, fact->proved_ns, to_ns));
-    }
     return ret;
+}
+
+/* Adds what the span covers to the fault's object. */
+static void
+fault_span_add(json_t *fault, const struct fault_span *span,
+               const struct times times[static 3])
+{
+    double seconds = json_real_value(json_object_get(fault, "seconds"));
+    json_t *attempts = json_object_get(fault, "attempts");
+
+    json_object_set_new(
+        fault, "seconds",
+        json_real(seconds + seconds_between(span->from_ns, span->to_ns)));
+    json_object_set_new(
+        fault, "attempts",
+        overlap_add(json_incref(attempts),
+                    overlap(times, span->from_ns, span->to_ns)));
 }
 
 static json_t *
 evidence_faults(const struct table *t)
 {
     json_t *ret = json_array();
+    CLEANUP_FREE json_t **objects =
+        xcalloc(t->remark_count + 1ul, sizeof(json_t *));
+    struct fault_spans spans = {0};
     CLEANUP_FREE struct fault_fact *facts =
         xcalloc(t->remark_count + 1ul, sizeof(*facts));
     struct times times[3] = {0};
@@ -204,14 +269,22 @@ evidence_faults(const struct table *t)
                                                  .healed_ns = -1,
                                                  .first = r};
         }
-        fault_stage(&facts[*at], r);
+        fault_stage(&facts[*at], *at, &spans, r);
     }
     map_release(&by_id);
     if (count > 0)
         times_init(times, t);
-    for (uint32_t i = 0; i < count; i++)
-        if (facts[i].injected_ns >= 0)
-            json_array_append_new(ret, fault_json(&facts[i], t, times));
+    for (uint32_t i = 0; i < count; i++) {
+        if (facts[i].injected_ns < 0)
+            continue;
+        objects[i] = fault_json(&facts[i]);
+        json_array_append_new(ret, objects[i]);
+    }
+    for (size_t i = 0; i < spans.count; i++)
+        if (objects[spans.items[i].fact] != NULL)
+            fault_span_add(objects[spans.items[i].fact], &spans.items[i],
+                           times);
+    free(spans.items);
     times_release(times);
     return ret;
 }

@@ -2,12 +2,20 @@
 /* 'ordeal plan': the run matrix of a suite, and whether it can run here. */
 #include "config.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "harness/base/arena.h"
 #include "harness/base/clock.h"
+#include "harness/base/file.h"
+#include "harness/base/rng.h"
 #include "harness/commands.h"
 #include "harness/gate/matrix.h"
+#include "harness/paths.h"
+#include "harness/scenario.h"
+#include "nemesis/schedule.h"
 
 static json_t *
 plan_rows(const struct matrix *m)
@@ -54,12 +62,96 @@ plan_print(const struct matrix *m)
         printf("\nSuite '%s' counts for no release.\n", m->suite);
 }
 
+/* ---- the fault plan of one scenario ---- */
+
+struct plan_options {
+    bool as_json;
+    uint64_t seed, node_count;
+    int64_t window_ns;
+};
+
+static void
+plan_print_faults(const struct scenario *s, const struct plan *p)
+{
+    printf("%s: %u nodes, %lld s, seed %" PRIu64 ", %zu faults\n", s->id,
+           p->node_count, (long long)(p->window_ns / NS_PER_S), p->seed,
+           p->entry_count);
+    for (size_t i = 0; i < p->entry_count; i++) {
+        char line[512];
+
+        plan_describe(&p->entries[i], line, sizeof(line));
+        printf("%s\n", line);
+    }
+    if (p->beyond_budget)
+        printf("beyond budget: it may break the durable state of %u of %u "
+               "nodes at once\n",
+               p->durability_max, p->node_count);
+}
+
+static int
+plan_scenario(const char *name, const struct plan_options *o, struct error *err)
+{
+    struct scenario *s = scenario_load(name, err);
+    struct plan plan = {0};
+    json_t *json;
+    int result;
+
+    if (s == NULL)
+        return -1;
+    result = plan_build(
+        s->schedule, o->seed == UINT64_MAX ? rng_fresh_seed() : o->seed,
+        o->window_ns != 0 ? o->window_ns : s->window_ns,
+        (unsigned)(o->node_count != 0 ? o->node_count : s->node_count), &plan,
+        err);
+    if (result < 0) {
+        error_wrap(err, "%s: nemesis", s->path);
+    } else if (o->as_json) {
+        json = plan_to_json(&plan);
+        json_dumpf(json, stdout, JSON_INDENT(2));
+        printf("\n");
+        json_decref(json);
+    } else {
+        plan_print_faults(s, &plan);
+    }
+    plan_release(&plan);
+    scenario_free(s);
+    return result;
+}
+
+/* A suite wins over a scenario of that name; a path is what it holds. */
+static bool
+plan_is_scenario(const char *name, const struct plan_options *o)
+{
+    CLEANUP_FREE char *relative = NULL;
+    CLEANUP_FREE char *path = NULL;
+    struct error err = {0};
+    struct scenario *s;
+
+    if (name == NULL)
+        return false;
+    if (o->seed != UINT64_MAX || o->window_ns != 0 || o->node_count != 0)
+        return true;
+    relative = xasprintf("scenarios/suites/%s.yaml", name);
+    path = paths_data(relative);
+    if (strchr(name, '/') == NULL && path_exists(path))
+        return false;
+    s = scenario_load(name, &err);
+    scenario_free(s);
+    return s != NULL;
+}
+
 static int
 plan_main(const struct command *self, int argc, char **argv)
 {
-    bool as_json = false;
+    struct plan_options o = {.seed = UINT64_MAX};
     const struct option_spec specs[] = {
-        {"format", 0, OPTION_FORMAT, &as_json, "text|json", "how to print"},
+        {"format", 0, OPTION_FORMAT, &o.as_json, "text|json", "how to print"},
+        {"seed", 's', OPTION_UINT, &o.seed, "NUMBER",
+         "of a scenario's faults (default: fresh)"},
+        {"window", 'w', OPTION_DURATION, &o.window_ns, "DURATION",
+         "of a scenario (default: its own)"},
+        {"nodes", 'n', OPTION_UINT, &o.node_count, "NUMBER",
+         "of a scenario (default: its own)"},
     };
     struct error err = {0};
     struct matrix matrix;
@@ -70,11 +162,16 @@ plan_main(const struct command *self, int argc, char **argv)
                       &exit_status) != OPTIONS_OK)
         return exit_status;
     if (count > 1)
-        return usage_error(self, "one suite at a time");
+        return usage_error(self, "one suite or scenario at a time");
+    if (o.node_count > NODE_COUNT_MAX)
+        return usage_error(self, "--nodes: 1 to %d", NODE_COUNT_MAX);
+    if (plan_is_scenario(count == 1 ? argv[0] : NULL, &o))
+        return plan_scenario(argv[0], &o, &err) < 0 ? command_failed(self, &err)
+                                                    : 0;
     if (matrix_load(count == 1 ? argv[0] : NULL, 0, &matrix, &err) < 0)
         return command_failed(self, &err);
     rows = plan_rows(&matrix);
-    if (as_json) {
+    if (o.as_json) {
         json_dumpf(rows, stdout, JSON_INDENT(2));
         printf("\n");
     } else {
@@ -87,10 +184,11 @@ plan_main(const struct command *self, int argc, char **argv)
 
 const struct command command_plan = {
     .name = "plan",
-    .synopsis = "[SUITE] [--format text|json]",
-    .summary = "print a suite's runs and whether each can run on this machine",
+    .synopsis = "[SUITE | SCENARIO [--seed N]] [options]",
+    .summary = "print a suite's runs, or the numbered faults of a scenario",
     .details = "Without SUITE: every scenario that ships.  A row is RUNNABLE, "
                "or BLOCKED with\nthe reason; 'ordeal doctor' prints how to "
-               "mend it.",
+               "mend it.\nWith SCENARIO: the faults that a seed plans; as JSON "
+               "the plan.json that\n'ordeal run --plan' replays.",
     .run = plan_main,
 };

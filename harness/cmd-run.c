@@ -52,6 +52,8 @@ run_main(const struct command *self, int argc, char **argv)
          "how long clients and faults run (60s, 15m, 2h)"},
         {"seed", 's', OPTION_UINT, &seed, "NUMBER",
          "fixes the fault plan and what clients ask (default: fresh)"},
+        {"plan", 'p', OPTION_STRING, &o->plan, "FILE",
+         "replay the faults of this plan.json at their offsets"},
         {"nodes", 'n', OPTION_UINT, &o->node_count, "NUMBER",
          "virtual machines"},
         {"clients", 'c', OPTION_UINT, &o->client_count, "NUMBER",

@@ -23,6 +23,33 @@
 #define RUN_READY_TIMEOUT_NS (60 * NS_PER_S)
 #define RUN_KEEP_POLL_NS (200 * NS_PER_MS)
 
+/* A plan given back brings its own window, nodes and seed. */
+static int
+run_load_plan(struct run *r, struct error *err)
+{
+    const struct run_options *o = r->options;
+    json_error_t json_error;
+    json_t *json;
+    int result;
+
+    if (o->plan == NULL)
+        return 0;
+    json = json_load_file(o->plan, JSON_REJECT_DUPLICATES, &json_error);
+    if (json == NULL)
+        return error_set(err, ERROR_CONFIG, "--plan: %s: line %d: %s", o->plan,
+                         json_error.line, json_error.text);
+    result = plan_from_json(json, &r->plan, err);
+    json_decref(json);
+    if (result < 0)
+        return error_wrap(err, "--plan: %s", o->plan);
+    if ((o->node_count != 0 && o->node_count != r->plan.node_count) ||
+        (o->window_ns != 0 && o->window_ns != r->plan.window_ns))
+        return error_set(
+            err, ERROR_CONFIG, "--plan: %s is for %u nodes and %lld s", o->plan,
+            r->plan.node_count, (long long)(r->plan.window_ns / NS_PER_S));
+    return 0;
+}
+
 /* Options win over the scenario. */
 static int
 run_apply_options(struct run *r, struct error *err)
@@ -30,6 +57,8 @@ run_apply_options(struct run *r, struct error *err)
     const struct run_options *o = r->options;
     struct scenario *s = r->scenario;
 
+    if (run_load_plan(r, err) < 0)
+        return -1;
     if (o->node_count > NODE_COUNT_MAX)
         return error_set(err, ERROR_CONFIG, "--nodes: at most %d",
                          NODE_COUNT_MAX);
@@ -44,6 +73,12 @@ run_apply_options(struct run *r, struct error *err)
         s->rate = o->rate;
     r->window_ns = o->window_ns != 0 ? o->window_ns : s->window_ns;
     r->seed = o->seed_given ? o->seed : rng_fresh_seed();
+    if (o->plan != NULL) {
+        s->node_count = r->plan.node_count;
+        r->window_ns = r->plan.window_ns;
+        if (!o->seed_given)
+            r->seed = r->plan.seed;
+    }
     r->minimum = scenario_evidence_for(s, r->window_ns);
     return 0;
 }
@@ -83,6 +118,8 @@ run_find_parts(struct run *r, struct error *err)
 static int
 run_plan_faults(struct run *r, struct error *err)
 {
+    if (r->options->plan != NULL)
+        return 0;
     if (plan_build(r->scenario->schedule, r->seed, r->window_ns,
                    (unsigned)r->scenario->node_count, &r->plan, err) < 0)
         return error_wrap(err, "%s: nemesis", r->scenario->path);
@@ -167,6 +204,20 @@ run_open_bundle(struct run *r, struct error *err)
     return r->history == NULL || r->journal == NULL ? -1 : 0;
 }
 
+/* What the schedule goes beyond is said before and after. */
+static void
+run_remark_budget(struct run *r)
+{
+    const struct plan *p = &r->plan;
+
+    if (p->beyond_budget)
+        run_remark(r,
+                   "beyond budget: the schedule may break the durable state "
+                   "of %u of %u nodes at once; a majority system promises to "
+                   "survive %u",
+                   p->durability_max, p->node_count, (p->node_count - 1) / 2);
+}
+
 /* The numbered plan, as people read it. */
 static void
 run_print_plan(const struct run *r)
@@ -179,7 +230,7 @@ run_print_plan(const struct run *r)
             r->options->bug == NULL ? "" : ", planted bug ",
             r->options->bug == NULL ? "" : r->options->bug);
     for (size_t i = 0; i < r->plan.entry_count; i++) {
-        char line[160];
+        char line[512];
 
         plan_describe(&r->plan.entries[i], line, sizeof(line));
         fprintf(stderr, "%s\n", line);
@@ -206,6 +257,7 @@ run_phase_plan(struct run *r, struct error *err)
     if (readiness_quick(err) < 0 || image_path(&r->image_dir, err) < 0 ||
         run_open_bundle(r, err) < 0)
         return -1;
+    run_remark_budget(r);
     if (r->options->as_json)
         run_tell(r, json_pack("{s:s, s:s, s:s}", "event", "started", "scenario",
                               r->scenario->id, "bundle", r->result->bundle));

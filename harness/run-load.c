@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "harness/base/log.h"
 #include "harness/deploy.h"
@@ -68,13 +69,29 @@ run_phase_verify(struct run *r, struct error *err)
     return 0;
 }
 
+/* Events of the history may set off faults. */
+static void
+run_tap(void *ctx, const struct event *event)
+{
+    nemesis_note_history(ctx, event);
+}
+
+/* The plan, marked as it happens. */
+static void
+run_marked(void *ctx, const char *text)
+{
+    (void)ctx;
+    log_info("fault", "%s", text);
+}
+
 static int
 run_start_nemesis(struct run *r, struct error *err)
 {
     struct nemesis_options options = {.world = &r->world,
                                       .plan = &r->plan,
                                       .journal = r->journal,
-                                      .history = r->history};
+                                      .history = r->history,
+                                      .marked = run_marked};
     struct nemesis *nemesis;
     CLEANUP_FREE char *path = bundle_path(r->bundle, BUNDLE_FAULTS, err);
 
@@ -98,12 +115,30 @@ run_start_nemesis(struct run *r, struct error *err)
     pthread_mutex_lock(&r->lock);
     r->nemesis = nemesis;
     pthread_mutex_unlock(&r->lock);
+    if (r->plan.trigger_count > 0)
+        history_writer_tap(r->history, run_tap, nemesis);
     return nemesis_start(nemesis, err);
+}
+
+/* status.json follows the plan. */
+static void
+run_show_fault(struct run *r, char shown[static NEMESIS_CURRENT_MAX])
+{
+    char current[NEMESIS_CURRENT_MAX];
+
+    if (r->nemesis == NULL)
+        return;
+    nemesis_current(r->nemesis, current);
+    if (strcmp(current, shown) == 0)
+        return;
+    memcpy(shown, current, sizeof(current));
+    run_write_status(r, "running");
 }
 
 int
 run_phase_load(struct run *r, struct error *err)
 {
+    char shown[NEMESIS_CURRENT_MAX] = "";
     int64_t deadline = clock_now_ns(r->clock) + r->window_ns;
 
     pthread_mutex_lock(&r->lock);
@@ -114,8 +149,10 @@ run_phase_load(struct run *r, struct error *err)
     if (load_start(r->load, deadline, err) < 0)
         return -1;
     while (clock_now_ns(r->clock) < deadline && run_signals() == 0 &&
-           !load_failed(r->load))
+           !load_failed(r->load)) {
+        run_show_fault(r, shown);
         clock_sleep_ns(r->clock, RUN_POLL_NS);
+    }
     if (run_signals() > 0) {
         run_mark(r, STATUS_INSUFFICIENT,
                  "interrupted by a signal: the window was cut short");

@@ -32,6 +32,23 @@ run_is(const json_t *string, const char *text)
            strcmp(json_string_value(string), text) == 0;
 }
 
+/* Where in the plan it is: the numbers are those of plan.json. */
+static void
+run_status_faults(struct run *r, json_t *status)
+{
+    struct nemesis_summary summary;
+    char current[NEMESIS_CURRENT_MAX];
+    json_t *faults;
+
+    if (r->nemesis == NULL)
+        return;
+    nemesis_summary(r->nemesis, &summary);
+    nemesis_current(r->nemesis, current);
+    faults = nemesis_summary_to_json(&summary);
+    json_object_set_new(faults, "current", json_string(current));
+    json_object_set_new(status, "faults", faults);
+}
+
 void
 run_write_status(struct run *r, const char *state)
 {
@@ -49,6 +66,7 @@ run_write_status(struct run *r, const char *state)
         r->scenario->id, "runtime_dir", r->site.runtime_dir, "seed",
         (json_int_t)r->seed, "updated_at_ns", (json_int_t)clock_wall_ns(),
         "client_hosts", (int)r->client_hosts);
+    run_status_faults(r, status);
     if (bundle_set_status(r->bundle, status, &err) < 0)
         log_warning("run", "%s, continuing", err.text);
     json_decref(status);

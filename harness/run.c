@@ -197,6 +197,8 @@ static void
 run_release(struct run *r)
 {
     load_free(r->load);
+    if (r->history != NULL)
+        history_writer_tap(r->history, NULL, NULL);
     nemesis_free(r->nemesis);
     journal_close(r->journal);
     if (r->faults_file != NULL)

@@ -16,20 +16,24 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/held.c %D%/held.h \
 	%D%/journal.c %D%/journal.h \
 	%D%/kill.c \
-	%D%/nemesis.c %D%/nemesis.h \
+	%D%/nemesis.c %D%/nemesis.h %D%/nemesis-internal.h \
+	%D%/nemesis-aim.c %D%/nemesis-reboot.c \
+	%D%/nemesis-record.c %D%/nemesis-recover.c \
 	%D%/null.c \
 	%D%/params.c %D%/params.h \
 	%D%/partition.c \
 	%D%/pause.c \
-	%D%/plan.c \
+	%D%/plan.c %D%/planner.c \
 	%D%/power-cut.c \
 	%D%/probe.c %D%/probe.h \
 	%D%/registry.c %D%/registry.h \
-	%D%/schedule.c %D%/schedule.h \
+	%D%/schedule.c %D%/schedule.h %D%/schedule-internal.h \
 	%D%/stop.c \
 	%D%/target.c %D%/target.h \
+	%D%/trigger.c %D%/trigger.h \
 	%D%/vm-restart.c \
-	%D%/vm-state.c
+	%D%/vm-state.c \
+	%D%/watch.c %D%/watch.h
 libordeal_nemesis_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 # Of the provider only what does not need a provider: the wrappers of machine.h.
 ORDEAL_NEMESIS_LIBS = libordeal-nemesis.a libordeal-fabric.a \

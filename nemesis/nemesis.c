@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Happy path: one thread sleeps until the next thing is due, which is either
- * the next fault of the plan or the end of one under way, and takes that step.
+ * the next fault of the plan, one that an event set off, or the end of one
+ * under way, and takes that step.
  *
  * Failure modes, by step:
  *  - no targets, or no room in the budget: tried again until the wait is over,
@@ -24,300 +25,43 @@
 
 #include "harness/base/file.h"
 #include "harness/base/log.h"
-#include "nemesis/nemesis.h"
+#include "nemesis/nemesis-internal.h"
 
 #define NEMESIS_STOP_POLL_NS (50 * NS_PER_MS)
-#define NEMESIS_TRY_NS (200 * NS_PER_MS)
-#define NEMESIS_HEAL_RETRY_NS (1 * NS_PER_S)
+/* With faults that wait for events: how late one may be seen. */
+#define NEMESIS_EVENT_POLL_NS (1 * NS_PER_MS)
 
-/* One fault between its journal entry and the proof that it is healed. */
-struct nemesis_active {
-    const struct plan_entry *entry;
-    struct fault fault;
-    bool primary;  /* the primary was hit */
-    bool injected; /* inject said so */
-    bool ending;   /* the proof before the heal is taken */
-    bool gone;     /* healed and proven */
-    enum proof effect;
-    int64_t due_ns;   /* heal, or try again to */
-    int64_t renew_ns; /* the lease; INT64_MAX: never */
-    bool self_healed; /* recorded */
-};
-
-struct nemesis {
-    struct nemesis_options options;
-    struct rng rng;
-    int64_t start_ns;
-    size_t next;        /* in the plan */
-    int64_t try_ns;     /* when to try the next fault (again) */
-    const char *reason; /* why it could not begin yet */
-    struct nemesis_active active[PLAN_CONCURRENT_MAX];
-    unsigned active_count;
-    bool threaded;
-    pthread_t thread;
-    atomic_bool stopping;
-    pthread_mutex_t lock; /* guards what follows */
-    struct nemesis_summary summary;
-    char current[NEMESIS_CURRENT_MAX];
-};
-
-static int64_t
+int64_t
 nemesis_now_ns(struct nemesis *n)
 {
     return clock_now_ns(n->options.world->clock);
 }
 
-static bool
+bool
 nemesis_stop_asked(void *ctx)
 {
     return atomic_load(&((struct nemesis *)ctx)->stopping);
 }
 
-/* ---- what others see ---- */
-
-static void
-nemesis_count(struct nemesis *n, unsigned *counter)
+enum proof
+nemesis_prove(struct nemesis *n, struct nemesis_active *a, const char *stage)
 {
-    pthread_mutex_lock(&n->lock);
-    (*counter)++;
-    pthread_mutex_unlock(&n->lock);
-}
+    enum proof proof = fault_prove(&a->fault, FAULT_EFFECT);
+    int64_t now_ns = nemesis_now_ns(n);
 
-/* Something of ours is broken: no more faults.  Logged the first time. */
-static void
-nemesis_flag(struct nemesis *n, bool *flag, const struct error *err)
-{
-    bool first;
-
-    pthread_mutex_lock(&n->lock);
-    first = !*flag;
-    *flag = true;
-    pthread_mutex_unlock(&n->lock);
-    atomic_store(&n->stopping, true);
-    if (first)
-        log_warning("nemesis", "%s, no more faults, continuing", err->text);
-}
-
-static void
-nemesis_show(struct nemesis *n)
-{
-    const struct cluster *c = n->options.world->cluster;
-    CLEANUP(buf_release) struct buf text = {.max = NEMESIS_CURRENT_MAX - 1};
-
-    for (unsigned i = 0; i < n->active_count; i++) {
-        const struct nemesis_active *a = &n->active[i];
-
-        buf_printf(&text, "%s%s%s", i == 0 ? "" : ", ",
-                   a->ending ? "healing " : "", a->entry->ops->name);
-        for (unsigned node = 0; node < c->node_count; node++)
-            if (a->fault.targets >> node & 1)
-                buf_printf(&text, " %s", c->nodes[node].name);
-        buf_puts(&text, a->primary ? " (primary)" : "");
+    if (proof != PROOF_CONFIRMED) {
+        a->proven_since_ns = 0;
+    } else if (a->proven_since_ns == 0) {
+        a->proven_since_ns = now_ns;
+    } else if (a->ending || a->interrupted) {
+        a->proven_ns += now_ns - a->proven_since_ns;
+        a->proven_since_ns = 0;
     }
-    pthread_mutex_lock(&n->lock);
-    snprintf(n->current, sizeof(n->current), "%s", buf_text(&text));
-    n->summary.under_way = n->active_count;
-    pthread_mutex_unlock(&n->lock);
-}
-
-void
-nemesis_current(struct nemesis *n, char ret[static NEMESIS_CURRENT_MAX])
-{
-    pthread_mutex_lock(&n->lock);
-    memcpy(ret, n->current, NEMESIS_CURRENT_MAX);
-    pthread_mutex_unlock(&n->lock);
-}
-
-void
-nemesis_summary(struct nemesis *n, struct nemesis_summary *ret)
-{
-    pthread_mutex_lock(&n->lock);
-    *ret = n->summary;
-    pthread_mutex_unlock(&n->lock);
-}
-
-json_t *
-nemesis_summary_to_json(const struct nemesis_summary *s)
-{
-    return json_pack(
-        "{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b}", "planned",
-        (int)s->planned, "skipped", (int)s->skipped, "injected",
-        (int)s->injected, "confirmed", (int)s->confirmed, "mismatch",
-        (int)s->mismatch, "inconclusive", (int)s->inconclusive, "primary_hits",
-        (int)s->primary_hits, "not_healed", (int)s->under_way, "self_healed",
-        (int)s->self_healed, "journal_failed", (int)s->journal_failed,
-        "record_failed", (int)s->record_failed);
-}
-
-/* ---- the record ---- */
-
-/* What one line says; members that do not apply are NULL. */
-struct nemesis_step {
-    const struct plan_entry *entry;
-    const char *stage;
-    const struct nemesis_active *active;
-    const char *result;
-    const char *error;
-};
-
-static void
-nemesis_record_nodes(struct nemesis *n, struct arena *a, struct fields *fields,
-                     const struct nemesis_active *active)
-{
-    const struct cluster *c = n->options.world->cluster;
-    struct value *names = arena_alloc(a, c->node_count * sizeof(*names));
-    size_t count = 0;
-
-    for (unsigned i = 0; i < c->node_count; i++) {
-        if (!(active->fault.targets >> i & 1))
-            continue;
-        names[count].type = VALUE_STRING;
-        names[count].string.text = c->nodes[i].name;
-        names[count++].string.len = strlen(c->nodes[i].name);
-    }
-    fields_set_list(a, fields, "nodes", names, count);
-    fields_set_bool(a, fields, "primary", active->primary);
-}
-
-/* *ret_time_ns: the moment on the history's clock. */
-static int
-nemesis_record_history(struct nemesis *n, const struct nemesis_step *s,
-                       int64_t *ret_time_ns, struct error *err)
-{
-    CLEANUP(arena_release) struct arena a;
-    struct event event = {.process = HISTORY_PROCESS_NONE,
-                          .kind = EVENT_FAULT,
-                          .function = s->entry->ops->name};
-
-    arena_init(&a);
-    if (n->options.history == NULL) {
-        *ret_time_ns = nemesis_now_ns(n);
-        return 0;
-    }
-    fields_set_int(&a, &event.fields, "id", (int64_t)s->entry->id);
-    fields_set_string(&a, &event.fields, "stage", s->stage);
-    if (s->active != NULL)
-        nemesis_record_nodes(n, &a, &event.fields, s->active);
-    if (s->result != NULL)
-        fields_set_string(&a, &event.fields, "result", s->result);
-    if (s->error != NULL)
-        fields_set_string(&a, &event.fields, "error", s->error);
-    if (history_append(n->options.history, &event, HISTORY_BUFFERED, err) < 0)
-        return -1;
-    *ret_time_ns = event.time_ns;
-    return 0;
-}
-
-static int
-nemesis_record_line(struct nemesis *n, const struct nemesis_step *s,
-                    int64_t time_ns, struct error *err)
-{
-    CLEANUP_FREE char *text = NULL;
-    const struct nemesis_active *a = s->active;
-    json_t *line =
-        json_pack("{s:I, s:I, s:s, s:s}", "time_ns", (json_int_t)time_ns, "id",
-                  (json_int_t)s->entry->id, "fault", s->entry->ops->name,
-                  "stage", s->stage);
-
-    if (a == NULL) {
-        json_object_set_new(line, "target", json_string(s->entry->target));
-        json_object_set(line, "params", s->entry->params);
-    } else {
-        json_object_set_new(
-            line, "nodes",
-            node_set_to_json(n->options.world->cluster, a->fault.targets));
-        json_object_set_new(line, "primary", json_boolean(a->primary));
-    }
-    if (s->result != NULL) {
-        json_object_set_new(line, "result", json_string(s->result));
-        json_object_set(line, "evidence", a->fault.evidence);
-    }
-    if (s->error != NULL)
-        json_object_set_new(line, "error", json_string(s->error));
-    text = json_dumps(line, JSON_COMPACT);
-    json_decref(line);
-    if (text == NULL || fprintf(n->options.faults, "%s\n", text) < 0 ||
-        fflush(n->options.faults) != 0)
-        return error_set(err, ERROR_ENVIRONMENT, "faults.jsonl: write failed");
-    return 0;
-}
-
-static void
-nemesis_record(struct nemesis *n, const struct nemesis_step *s)
-{
-    struct error err = {0};
-    int64_t time_ns;
-
-    if (nemesis_record_history(n, s, &time_ns, &err) < 0 ||
-        (n->options.faults != NULL &&
-         nemesis_record_line(n, s, time_ns, &err) < 0)) {
-        nemesis_flag(n, &n->summary.record_failed, &err);
-    }
-    log_debug("nemesis", "fault %" PRIu64 " %s: %s%s%s%s%s", s->entry->id,
-              s->entry->ops->name, s->stage, s->result == NULL ? "" : " ",
-              s->result == NULL ? "" : s->result, s->error == NULL ? "" : ": ",
-              s->error == NULL ? "" : s->error);
-}
-
-static void
-nemesis_step(struct nemesis *n, const struct nemesis_active *a,
-             const char *stage, const char *result, const char *error)
-{
-    nemesis_record(n, &(struct nemesis_step){.entry = a->entry,
-                                             .stage = stage,
-                                             .active = a,
-                                             .result = result,
-                                             .error = error});
+    nemesis_step(n, a, stage, proof_name(proof), NULL);
+    return proof;
 }
 
 /* ---- the beginning of a fault ---- */
-
-static void
-nemesis_skip(struct nemesis *n, const struct plan_entry *e, const char *reason)
-{
-    nemesis_count(n, &n->summary.skipped);
-    nemesis_record(n, &(struct nemesis_step){
-                          .entry = e, .stage = "skipped", .error = reason});
-}
-
-/* Resolves targets; NULL when it may begin, else why not yet. */
-static const char *
-nemesis_aim(struct nemesis *n, const struct plan_entry *e, node_set *ret,
-            bool *ret_primary)
-{
-    const struct plan *plan = n->options.plan;
-    struct rng rng = rng_fork(&n->rng, "target", e->id);
-    node_set busy = 0, down = 0;
-    struct target_view view;
-    unsigned limit = plan->node_count;
-
-    for (unsigned i = 0; i < n->active_count; i++) {
-        const struct nemesis_active *a = &n->active[i];
-
-        if (a->entry->ops == e->ops)
-            return "another fault of its kind is not healed yet";
-        busy |= a->fault.targets;
-        if (a->entry->ops->takes_nodes_down)
-            down |= a->fault.targets;
-    }
-    target_look(n->options.world, &view);
-    if (e->ops->takes_nodes_down) {
-        down |= view.silent;
-        busy |= view.silent;
-        limit = node_set_count(down) < plan->nodes_down_max
-                    ? plan->nodes_down_max - node_set_count(down)
-                    : 0;
-    }
-    if (!target_resolve(&e->spec, plan->node_count, &view, busy, limit, &rng,
-                        ret))
-        return e->spec.kind == TARGET_PRIMARY && view.primary < 0
-                   ? "no node says that it is primary"
-                   : "the nodes it needs are under a fault or do not answer";
-    if (node_set_count(*ret) > limit)
-        return "the budget of nodes down is used up";
-    *ret_primary = view.primary >= 0 && (*ret >> view.primary & 1);
-    return NULL;
-}
 
 /* The undo goes to disk; only then a fault is under way. */
 static int
@@ -355,8 +99,7 @@ nemesis_inject(struct nemesis *n, struct nemesis_active *a)
         a->renew_ns = nemesis_now_ns(n) + NEMESIS_RENEW_NS;
     nemesis_count(n, &n->summary.injected);
     nemesis_step(n, a, "injected", NULL, NULL);
-    a->effect = fault_prove(&a->fault, FAULT_EFFECT);
-    nemesis_step(n, a, "proved", proof_name(a->effect), NULL);
+    a->effect = nemesis_prove(n, a, "proved");
 }
 
 static void
@@ -384,17 +127,20 @@ nemesis_begin(struct nemesis *n, const struct plan_entry *e, node_set targets,
     }
     n->active_count++;
     nemesis_show(n);
+    nemesis_aim_broken(n, a);
+    if (e->ops->reboots)
+        nemesis_reboot_before(n, a);
     nemesis_inject(n, a);
     nemesis_show(n);
 }
 
-/* The next fault is due: begin it, put it off, or skip it. */
+/* A fault is due: begin it, put it off, or skip it. */
 static void
-nemesis_try_next(struct nemesis *n)
+nemesis_try(struct nemesis *n, struct nemesis_pending *p)
 {
     const struct plan *plan = n->options.plan;
-    const struct plan_entry *e = &plan->entries[n->next];
-    int64_t now = nemesis_now_ns(n), due = n->start_ns + e->at_ns;
+    const struct plan_entry *e = p->entry;
+    int64_t now = nemesis_now_ns(n);
     int64_t last = n->start_ns + plan->window_ns - PLAN_HEAL_RESERVE_NS;
     int64_t heal_at = now + e->duration_ns < last ? now + e->duration_ns : last;
     const char *reason;
@@ -403,16 +149,15 @@ nemesis_try_next(struct nemesis *n)
 
     if (heal_at - now < e->duration_ns / 2) {
         nemesis_skip(n, e, "too little of the window is left");
-    } else if ((reason = nemesis_aim(n, e, &targets, &primary)) == NULL) {
+    } else if ((reason = nemesis_aim(n, p, &targets, &primary)) == NULL) {
         nemesis_begin(n, e, targets, primary, heal_at);
-    } else if (now < due + NEMESIS_TARGET_WAIT_NS) {
-        n->try_ns = now + NEMESIS_TRY_NS;
+    } else if (now < p->due_ns + NEMESIS_TARGET_WAIT_NS) {
+        p->try_ns = now + NEMESIS_TRY_NS;
         return;
     } else {
         nemesis_skip(n, e, reason);
     }
-    n->next++;
-    n->try_ns = 0;
+    nemesis_aim_remove(n, p);
 }
 
 /* ---- leases ---- */
@@ -477,11 +222,10 @@ nemesis_conclude(struct nemesis *n, struct nemesis_active *a)
     enum proof proof = PROOF_INCONCLUSIVE;
 
     a->ending = true;
-    if (a->injected) {
-        proof = fault_prove(&a->fault, FAULT_EFFECT);
-        nemesis_step(n, a, "proved_before_heal", proof_name(proof), NULL);
-    }
+    if (a->injected)
+        proof = nemesis_prove(n, a, "proved_before_heal");
     a->effect = proof_merge(a->effect, proof);
+    nemesis_mark(n, a->entry, a, proof_name(a->effect), NULL);
     switch (a->effect) {
     case PROOF_CONFIRMED:
         nemesis_count(n, &n->summary.confirmed);
@@ -526,6 +270,9 @@ nemesis_end(struct nemesis *n, struct nemesis_active *a)
         /* Recovery will undo it once more, which is harmless. */
         nemesis_flag(n, &n->summary.journal_failed, &err);
     }
+    nemesis_aim_mended(n, a);
+    if (a->entry->ops->reboots)
+        nemesis_reboot_after(n, a);
 }
 
 static void
@@ -545,15 +292,28 @@ nemesis_sweep(struct nemesis *n)
 
 /* ---- the thread ---- */
 
+/* A fault that is to be proven after a reboot ends after that. */
 static struct nemesis_active *
 nemesis_first_due(struct nemesis *n)
 {
     struct nemesis_active *first = NULL;
 
-    for (unsigned i = 0; i < n->active_count; i++)
-        if (first == NULL || n->active[i].due_ns < first->due_ns)
-            first = &n->active[i];
+    for (unsigned i = 0; i < n->active_count; i++) {
+        struct nemesis_active *a = &n->active[i];
+
+        if ((a->ending || !a->interrupted) &&
+            (first == NULL || a->due_ns < first->due_ns))
+            first = a;
+    }
     return first;
+}
+
+static bool
+nemesis_woken(void *ctx)
+{
+    struct nemesis *n = ctx;
+
+    return atomic_load(&n->shot_new) || nemesis_stop_asked(n);
 }
 
 /* Waits for the next thing due and does it; false: nothing is left to do. */
@@ -563,34 +323,52 @@ nemesis_turn(struct nemesis *n)
     const struct plan *plan = n->options.plan;
     struct nemesis_active *a = nemesis_first_due(n);
     int64_t end_ns = a == NULL ? INT64_MAX : a->due_ns, begin_ns = INT64_MAX;
-    int64_t renew_ns = nemesis_next_renewal_ns(n), next_ns;
+    int64_t wake_ns = n->start_ns + plan->window_ns, next_ns;
+    struct nemesis_pending *p;
 
-    if (n->next < plan->entry_count && n->active_count < plan->concurrent_max) {
-        begin_ns = n->start_ns + plan->entries[n->next].at_ns;
-        if (n->try_ns > begin_ns)
-            begin_ns = n->try_ns;
-    }
-    if (begin_ns == INT64_MAX && end_ns == INT64_MAX)
+    nemesis_aim_collect(n);
+    p = nemesis_aim_first(n);
+    if (p != NULL && n->active_count < plan->concurrent_max)
+        begin_ns = p->try_ns;
+    next_ns = n->pending_count < NEMESIS_PENDING_MAX ? nemesis_aim_next_ns(n)
+                                                     : INT64_MAX;
+    if (end_ns == INT64_MAX && begin_ns == INT64_MAX && next_ns == INT64_MAX &&
+        n->active_count == 0 && !nemesis_aim_waits(n))
         return false;
     /* Heals that could not be proven by now are left to heal_all. */
-    if (nemesis_now_ns(n) >= n->start_ns + plan->window_ns)
+    if (nemesis_now_ns(n) >= wake_ns)
         return false;
-    next_ns = end_ns < begin_ns ? end_ns : begin_ns;
-    if (renew_ns < next_ns)
-        next_ns = renew_ns;
-    if (clock_poll(n->options.world->clock, next_ns, NEMESIS_STOP_POLL_NS,
-                   nemesis_stop_asked, n))
+    if (end_ns < wake_ns)
+        wake_ns = end_ns;
+    if (begin_ns < wake_ns)
+        wake_ns = begin_ns;
+    if (next_ns < wake_ns)
+        wake_ns = next_ns;
+    if (nemesis_next_renewal_ns(n) < wake_ns)
+        wake_ns = nemesis_next_renewal_ns(n);
+    clock_poll(n->options.world->clock, wake_ns,
+               n->trigger_count > 0 ? NEMESIS_EVENT_POLL_NS
+                                    : NEMESIS_STOP_POLL_NS,
+               nemesis_woken, n);
+    if (nemesis_stop_asked(n))
         return false;
     nemesis_renew_due(n);
-    if (next_ns == renew_ns && next_ns != end_ns && next_ns != begin_ns)
-        return true;
-    if (end_ns <= begin_ns) {
+    if (end_ns <= begin_ns && end_ns <= nemesis_now_ns(n)) {
         nemesis_end(n, a);
         nemesis_sweep(n);
-    } else {
-        nemesis_try_next(n);
+    } else if (begin_ns <= nemesis_now_ns(n)) {
+        nemesis_try(n, p);
     }
     return true;
+}
+
+/* Latest first: what came on top of another is undone before it. */
+static void
+nemesis_end_all(struct nemesis *n)
+{
+    for (unsigned i = n->active_count; i > 0; i--)
+        nemesis_end(n, &n->active[i - 1]);
+    nemesis_sweep(n);
 }
 
 void
@@ -598,18 +376,15 @@ nemesis_run(struct nemesis *n)
 {
     const struct plan *plan = n->options.plan;
 
-    n->start_ns = nemesis_now_ns(n);
     for (size_t i = 0; i < plan->entry_count; i++)
         nemesis_record(n, &(struct nemesis_step){.entry = &plan->entries[i],
                                                  .stage = "planned"});
+    n->start_ns = nemesis_now_ns(n);
+    atomic_store(&n->armed, true);
     while (nemesis_turn(n))
         ;
-    for (unsigned i = 0; i < n->active_count; i++)
-        nemesis_end(n, &n->active[i]);
-    nemesis_sweep(n);
-    for (; n->next < plan->entry_count; n->next++)
-        nemesis_skip(n, &plan->entries[n->next],
-                     nemesis_stop_asked(n) ? "stopped" : "the window is over");
+    nemesis_end_all(n);
+    nemesis_aim_skip_rest(n);
 }
 
 static void *
@@ -637,7 +412,37 @@ nemesis_check(const struct fault_world *w, const struct plan *plan,
                              "fault '%s' does not work on these nodes",
                              all[i]->name);
     }
+    for (size_t e = 0; e < plan->entry_count; e++)
+        if (plan->entries[e].on.kind == TRIGGER_SYSTEM &&
+            watch_event(w->system, plan->entries[e].on.name) < 0)
+            return error_set(err, ERROR_ENVIRONMENT,
+                             "system '%s' does not report '%s'",
+                             w->system->name, plan->entries[e].on.name);
     return 0;
+}
+
+/* Whether somebody waits for what the system reports of itself. */
+static bool
+nemesis_watches(const struct nemesis *n)
+{
+    for (unsigned i = 0; i < n->trigger_count; i++)
+        if (n->triggers[i].on != NULL &&
+            n->triggers[i].on->kind == TRIGGER_SYSTEM)
+            return true;
+    return false;
+}
+
+static void
+nemesis_watched(void *ctx, unsigned node, const char *event)
+{
+    struct nemesis *n = ctx;
+    const struct nemesis_event e = {
+        .kind = TRIGGER_SYSTEM,
+        .name = event,
+        .node = n->options.world->cluster->nodes[node].name,
+        .process = HISTORY_PROCESS_NONE};
+
+    nemesis_note_event(n, &e);
 }
 
 struct nemesis *
@@ -654,6 +459,9 @@ nemesis_new(const struct nemesis_options *options)
     rng_init(&n->rng, options->plan->seed);
     pthread_mutex_init(&n->lock, NULL);
     atomic_init(&n->stopping, false);
+    atomic_init(&n->armed, false);
+    atomic_init(&n->shot_new, false);
+    nemesis_aim_init(n);
     return n;
 }
 
@@ -665,6 +473,7 @@ nemesis_free(struct nemesis *n)
     assert(!n->threaded);
     for (unsigned i = 0; i < n->active_count; i++)
         fault_release(&n->active[i].fault);
+    nemesis_aim_release(n);
     pthread_mutex_destroy(&n->lock);
     free(n);
 }
@@ -679,6 +488,8 @@ nemesis_start(struct nemesis *n, struct error *err)
     if (code != 0)
         return error_errno(err, ERROR_ENVIRONMENT, code, "nemesis thread");
     n->threaded = true;
+    if (nemesis_watches(n))
+        n->watch = watch_start(n->options.world, nemesis_watched, n);
     return 0;
 }
 
@@ -689,6 +500,7 @@ nemesis_stop(struct nemesis *n)
     if (n->threaded)
         pthread_join(n->thread, NULL);
     n->threaded = false;
+    watch_stop(TAKE(n->watch));
 }
 
 int
@@ -699,9 +511,7 @@ nemesis_heal_all(struct nemesis *n, int64_t deadline_ns, struct error *err)
     assert(!n->threaded);
     for (;;) {
         nemesis_renew_due(n);
-        for (unsigned i = 0; i < n->active_count; i++)
-            nemesis_end(n, &n->active[i]);
-        nemesis_sweep(n);
+        nemesis_end_all(n);
         if (n->active_count == 0)
             return 0;
         if (clock_now_ns(clock) + NEMESIS_HEAL_RETRY_NS > deadline_ns)
@@ -712,43 +522,4 @@ nemesis_heal_all(struct nemesis *n, int64_t deadline_ns, struct error *err)
                      "fault %" PRIu64 " (%s): its heal is not proven%s",
                      n->active[0].entry->id, n->active[0].entry->ops->name,
                      n->active_count > 1 ? ", nor that of others" : "");
-}
-
-int
-nemesis_recover(const char *journal_path, const struct fault_world *w,
-                unsigned *ret_count, struct error *err)
-{
-    CLEANUP(journal_pending_release) struct journal_pending pending = {0};
-    struct journal *journal;
-    int result = 0;
-
-    *ret_count = 0;
-    if (!path_exists(journal_path))
-        return 0;
-    journal = journal_open(journal_path, err);
-    if (journal == NULL)
-        return -1;
-    if (journal_pending_open(journal, &pending, err) < 0) {
-        journal_close(journal);
-        return -1;
-    }
-    *ret_count = (unsigned)pending.record_count;
-    for (size_t i = 0; i < pending.record_count; i++) {
-        const struct journal_record *record = &pending.records[i];
-        struct error one = {0};
-
-        if (fault_undo(w, record->undo, &one) == 0 &&
-            journal_done(journal, record->id, &one) == 0)
-            continue;
-        if (result == 0)
-            *err = one;
-        result = -1;
-    }
-    if (result == 0 && pending.damaged_count > 0)
-        result = error_set(err, ERROR_ENVIRONMENT,
-                           "%s: %zu damaged lines; their faults may not be "
-                           "undone",
-                           journal_path, pending.damaged_count);
-    journal_close(journal);
-    return result;
 }

@@ -16,12 +16,22 @@
  * (stage "self_healed") and is no coverage.
  *
  * A fault that is due waits up to NEMESIS_TARGET_WAIT_NS for its targets (a
- * primary, room in the budget), then it is skipped and the reason recorded.
- * A node under one fault is no target of another.
+ * primary, room in the budgets), then it is skipped and the reason recorded.
+ * A node under one fault is no target of another, unless the plan says that
+ * the two may share it.
+ *
+ * Faults in force are proven before another reboots its nodes, and again when
+ * they are up; one that is gone is injected anew.  What counts is the time
+ * between two proofs that hold with no reboot between them ("proven_ms").
+ *
+ * Events reach the nemesis by nemesis_note_event(): it knows no workload, only
+ * the names in the plan.  A trigger's fault is due "after" the event as soon as
+ * the thread sees it (a millisecond); to that comes one look at the nodes, for
+ * targets and budgets, before the act.
  *
  * Threads: the nemesis has one, which alone uses world->remotes between start
- * and stop.  new, start, stop, heal_all, free: the owner's thread.  current
- * and summary: any thread.
+ * and stop.  new, start, stop, heal_all, free: the owner's thread.  current,
+ * summary and note_event: any thread.
  */
 #ifndef ORDEAL_NEMESIS_NEMESIS_H
 #define ORDEAL_NEMESIS_NEMESIS_H
@@ -48,6 +58,10 @@ struct nemesis_options {
     struct journal *journal;
     struct history_writer *history; /* NULL: none */
     FILE *faults;                   /* faults.jsonl; NULL: none */
+    /* What came of a fault of the plan, for people, as soon as that is known:
+     * "7 kill n2 (primary): confirmed".  The nemesis thread.  NULL: nobody. */
+    void (*marked)(void *ctx, const char *text);
+    void *ctx;
 };
 
 struct nemesis_summary {
@@ -79,6 +93,11 @@ int nemesis_start(struct nemesis *n, struct error *err);
 /* The same in the caller's thread, until the plan is done (tests). */
 void nemesis_run(struct nemesis *n);
 
+/* Something happened; sets off what waits for it.  Quick, never blocks long. */
+void nemesis_note_event(struct nemesis *n, const struct nemesis_event *e);
+/* The same of an event of the history (attempts only; others are ignored). */
+void nemesis_note_history(struct nemesis *n, const struct event *e);
+
 /*
  * No more faults; those under way go through their end once.  Returns when the
  * thread has ended; without a start it returns at once.
@@ -92,7 +111,8 @@ void nemesis_stop(struct nemesis *n);
  */
 int nemesis_heal_all(struct nemesis *n, int64_t deadline_ns, struct error *err);
 
-/* "kill n2 (primary)", "" when nothing is under way. */
+/* "7 kill n2 (primary)" with the number in the plan; "" when nothing is under
+ * way. */
 void nemesis_current(struct nemesis *n, char ret[static NEMESIS_CURRENT_MAX]);
 
 void nemesis_summary(struct nemesis *n, struct nemesis_summary *ret);

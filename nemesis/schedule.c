@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Happy path: read the schedule into a planner, then place fault after fault:
- * draw an entry by weight and its duration, find the first moment at or after
- * the wanted one at which overlap and budget allow it, step on by the interval.
- * Fault i draws from its own fork of the seed, so that a longer window only
- * adds faults at the end.
+ * Reading a schedule: the tree of blocks becomes a list of tracks.
+ *
+ * Happy path: budgets first, then block by block; a block's part of the window
+ * and its timing go down to the blocks in it.
  *
  * Failure modes: whatever a person may write wrongly is ERROR_CONFIG with the
- * key; a fault that could never fit the budget is found before planning.
+ * key; a fault that could never fit the budgets is found before planning.
  */
 #include "config.h"
 
@@ -16,30 +15,21 @@
 #include <string.h>
 
 #include "nemesis/params.h"
-#include "nemesis/schedule.h"
+#include "nemesis/schedule-internal.h"
 
-struct schedule_entry {
-    const struct fault_ops *ops;
-    const char *target; /* borrowed from the schedule */
-    struct target_spec spec;
-    json_t *params; /* owned */
-    double weight;
-    int64_t duration_min_ns, duration_max_ns;
+/* What a block hands down. */
+struct block {
+    int64_t begin_ns, until_ns; /* its part of the window */
+    int64_t interval_ns;
+    double jitter;
+    unsigned depth;
 };
 
-struct planner {
-    struct plan plan;
-    int64_t start_after_ns, interval_ns;
-    double jitter, weight_sum;
-    struct schedule_entry entries[SCHEDULE_ENTRIES_MAX];
-    size_t entry_count;
-};
-
-/* ---- reading the schedule ---- */
+/* ---- budgets ---- */
 
 static int
-budget_parse(const json_t *value, unsigned node_count, unsigned *ret,
-             struct error *err)
+budget_parse(const json_t *budget, const char *key, unsigned node_count,
+             unsigned *ret, struct error *err)
 {
     const struct {
         const char *word;
@@ -49,7 +39,10 @@ budget_parse(const json_t *value, unsigned node_count, unsigned *ret,
                  {"minority", (node_count - 1) / 2},
                  {"majority", node_count / 2 + 1},
                  {"all", node_count}};
+    const json_t *value = json_object_get(budget, key);
 
+    if (value == NULL)
+        return 0;
     if (json_is_integer(value) && json_integer_value(value) >= 0 &&
         json_integer_value(value) <= NODE_COUNT_MAX) {
         *ret = (unsigned)json_integer_value(value);
@@ -62,26 +55,42 @@ budget_parse(const json_t *value, unsigned node_count, unsigned *ret,
         }
     }
     return error_set(err, ERROR_CONFIG,
-                     "nodes_down: not one of none, one, minority, majority, "
+                     "budget: %s: not one of none, one, minority, majority, "
                      "all or a number up to %d",
-                     NODE_COUNT_MAX);
+                     key, NODE_COUNT_MAX);
 }
 
 static int
-schedule_read_budget(struct planner *p, const json_t *schedule,
+schedule_read_budget(struct plan *plan, const json_t *schedule,
                      struct error *err)
 {
-    static const char *const keys[] = {"nodes_down", NULL};
+    static const char *const keys[] = {"nodes_down", "durability", NULL};
     const json_t *budget = json_object_get(schedule, "budget");
-    const json_t *down = json_object_get(budget, "nodes_down");
+    const json_t *beyond = json_object_get(schedule, "beyond_budget");
+    unsigned f = (plan->node_count - 1) / 2;
 
-    p->plan.nodes_down_max = (p->plan.node_count - 1) / 2;
+    if (beyond != NULL && !json_is_boolean(beyond))
+        return error_set(err, ERROR_CONFIG, "beyond_budget: not true or false");
+    plan->beyond_budget = json_is_true(beyond);
+    plan->nodes_down_max = f;
+    plan->durability_max = plan->beyond_budget ? plan->node_count : f;
     if (budget != NULL && params_check_keys(budget, keys, err) < 0)
         return error_wrap(err, "budget");
-    if (down == NULL)
-        return 0;
-    return budget_parse(down, p->plan.node_count, &p->plan.nodes_down_max, err);
+    if (budget_parse(budget, "nodes_down", plan->node_count,
+                     &plan->nodes_down_max, err) < 0 ||
+        budget_parse(budget, "durability", plan->node_count,
+                     &plan->durability_max, err) < 0)
+        return -1;
+    if (plan->durability_max > f && !plan->beyond_budget)
+        return error_set(err, ERROR_CONFIG,
+                         "budget: durability: %u of %u nodes is more than the "
+                         "system promises to survive (%u); 'beyond_budget: "
+                         "true' says that this is meant",
+                         plan->durability_max, plan->node_count, f);
+    return 0;
 }
+
+/* ---- one fault ---- */
 
 /* "2s" or ["1s","3s"]. */
 static int
@@ -91,7 +100,6 @@ schedule_read_duration(struct schedule_entry *e, const json_t *entry,
     const json_t *value = json_object_get(entry, "duration");
     int64_t *bounds[] = {&e->duration_min_ns, &e->duration_max_ns};
 
-    e->duration_min_ns = e->duration_max_ns = 2 * NS_PER_S;
     if (value == NULL)
         return 0;
     for (size_t i = 0; i < ARRAY_LEN(bounds); i++) {
@@ -113,33 +121,12 @@ schedule_read_duration(struct schedule_entry *e, const json_t *entry,
     return 0;
 }
 
-/* Budget and target of one fault. */
-static int
-fault_check_fit(const struct plan *plan, const struct fault_ops *ops,
-                const char *target, const struct target_spec *spec,
-                struct error *err)
-{
-    unsigned count =
-        target_count_max(spec, plan->node_count, plan->nodes_down_max);
-
-    if (count == 0)
-        return error_set(err, ERROR_CONFIG, "target '%s' means no node of %u%s",
-                         target, plan->node_count,
-                         plan->nodes_down_max == 0 ? " in this budget" : "");
-    if (ops->takes_nodes_down && count > plan->nodes_down_max)
-        return error_set(err, ERROR_CONFIG,
-                         "%s of '%s' takes %u of %u nodes down, the budget "
-                         "nodes_down is %u",
-                         ops->name, target, count, plan->node_count,
-                         plan->nodes_down_max);
-    return 0;
-}
-
 /* The entry without the keys of the schedule. */
 static json_t *
 schedule_read_params(const json_t *entry)
 {
-    static const char *const keys[] = {"fault", "target", "weight", "duration"};
+    static const char *const keys[] = {"fault",    "target", "weight",
+                                       "duration", "at",     "on"};
     json_t *params = json_deep_copy(entry);
 
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
@@ -147,18 +134,19 @@ schedule_read_params(const json_t *entry)
     return params;
 }
 
-/* Fills *e, which owns params also on failure. */
+/* Fills *e, which owns params also on failure; durations are the default. */
 static int
 schedule_read_entry(const struct plan *plan, const json_t *entry,
                     struct schedule_entry *e, struct error *err)
 {
-    const char *name = "";
+    const char *name = "", *target = "one";
+    struct plan_entry fit = {0};
 
-    *e = (struct schedule_entry){.target = "one", .weight = 1};
+    e->weight = 1;
     if (!json_is_object(entry))
         return error_set(err, ERROR_CONFIG, "not an object");
     if (params_string(entry, "fault", &name, err) < 0 ||
-        params_string(entry, "target", &e->target, err) < 0 ||
+        params_string(entry, "target", &target, err) < 0 ||
         params_number(entry, "weight", 0.001, 1e6, &e->weight, err) < 0 ||
         schedule_read_duration(e, entry, err) < 0)
         return -1;
@@ -166,193 +154,404 @@ schedule_read_entry(const struct plan *plan, const json_t *entry,
     if (e->ops == NULL)
         return error_set(err, ERROR_CONFIG, "fault: there is no fault '%.64s'",
                          name);
+    snprintf(e->target, sizeof(e->target), "%s", target);
     e->params = schedule_read_params(entry);
-    if (target_parse(e->target, plan->node_count, &e->spec, err) < 0 ||
+    if (target_parse(target, plan->node_count, &e->spec, err) < 0 ||
         fault_check_params(e->ops, e->params, err) < 0)
         return -1;
-    return fault_check_fit(plan, e->ops, e->target, &e->spec, err);
+    fit.ops = e->ops;
+    fit.spec = e->spec;
+    fit.on = e->on;
+    snprintf(fit.target, sizeof(fit.target), "%s", target);
+    return plan_check_fit(plan, &fit, err);
 }
 
-static int
-schedule_read_faults(struct planner *p, const json_t *schedule,
-                     struct error *err)
+/* A new entry behind the others; NULL: there are too many. */
+static struct schedule_entry *
+schedule_add_entry(struct planner *p, int64_t duration_ns, struct error *err)
 {
-    const json_t *faults = json_object_get(schedule, "faults");
+    struct schedule_entry *e;
+
+    if (p->entry_count == SCHEDULE_ENTRIES_MAX) {
+        error_set(err, ERROR_CONFIG, "more than %d faults",
+                  SCHEDULE_ENTRIES_MAX);
+        return NULL;
+    }
+    if (p->entries == NULL)
+        p->entries = xcalloc(SCHEDULE_ENTRIES_MAX, sizeof(*p->entries));
+    e = &p->entries[p->entry_count++];
+    e->duration_min_ns = e->duration_max_ns = duration_ns;
+    return e;
+}
+
+/* ---- tracks ---- */
+
+static struct track *
+schedule_add_track(struct planner *p, const struct block *b, int64_t from_ns,
+                   enum track_kind kind, struct error *err)
+{
+    struct track *t;
+
+    if (p->track_count == SCHEDULE_TRACKS_MAX) {
+        error_set(err, ERROR_CONFIG, "more than %d tracks",
+                  SCHEDULE_TRACKS_MAX);
+        return NULL;
+    }
+    if (p->tracks == NULL)
+        p->tracks = xcalloc(SCHEDULE_TRACKS_MAX, sizeof(*p->tracks));
+    t = &p->tracks[p->track_count++];
+    *t = (struct track){.kind = kind,
+                        .from_ns = from_ns,
+                        .until_ns = b->until_ns,
+                        .interval_ns = b->interval_ns,
+                        .jitter = b->jitter,
+                        .first = p->entry_count,
+                        .next_ns = from_ns};
+    return t;
+}
+
+static enum track_kind
+entry_kind(const json_t *entry)
+{
+    if (json_object_get(entry, "at") != NULL)
+        return TRACK_AT;
+    return json_object_get(entry, "on") != NULL ? TRACK_ON : TRACK_MIX;
+}
+
+/* "at": "12s" or a list of such; one entry for each. */
+static int
+schedule_read_at(struct planner *p, const struct block *b, const json_t *entry,
+                 struct error *err)
+{
+    const json_t *at = json_object_get(entry, "at");
+    size_t count = json_is_array(at) ? json_array_size(at) : 1;
+
+    if (json_object_get(entry, "on") != NULL ||
+        json_object_get(entry, "weight") != NULL)
+        return error_set(err, ERROR_CONFIG,
+                         "at: comes with neither 'on' nor 'weight'");
+    if (count > SCHEDULE_LIST_MAX)
+        return error_set(err, ERROR_CONFIG, "at: more than %d times",
+                         SCHEDULE_LIST_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *one = json_is_array(at) ? json_array_get(at, i) : at;
+        struct schedule_entry *e = schedule_add_entry(p, 2 * NS_PER_S, err);
+
+        if (e == NULL || schedule_read_entry(&p->plan, entry, e, err) < 0)
+            return -1;
+        if (!json_is_string(one) ||
+            !duration_parse(json_string_value(one), &e->at_ns))
+            return error_set(err, ERROR_CONFIG,
+                             "at: not a duration like \"12s\", or a list");
+        e->at_ns += b->begin_ns;
+    }
+    return 0;
+}
+
+/* The entries of 'faults' of one kind, on a track of their own. */
+static int
+schedule_read_list(struct planner *p, const struct block *b,
+                   const json_t *faults, enum track_kind kind, int64_t from_ns,
+                   int64_t duration_ns, struct error *err)
+{
+    struct track *t = schedule_add_track(p, b, from_ns, kind, err);
     size_t index;
     json_t *entry;
 
+    if (t == NULL)
+        return -1;
+    json_array_foreach ((json_t *)faults, index, entry) {
+        struct schedule_entry *e;
+        int result;
+
+        if (entry_kind(entry) != kind && kind != TRACK_IN_TURN)
+            continue;
+        if (kind == TRACK_AT) {
+            result = schedule_read_at(p, b, entry, err);
+        } else {
+            e = schedule_add_entry(p, duration_ns, err);
+            result = e == NULL ? -1 : 0;
+            if (result == 0 && kind == TRACK_ON)
+                result = trigger_parse(json_object_get(entry, "on"),
+                                       p->plan.node_count, &e->on, err);
+            if (result == 0)
+                result = schedule_read_entry(&p->plan, entry, e, err);
+        }
+        if (result < 0)
+            return error_wrap(err, "faults[%zu]", index);
+    }
+    t->count = p->entry_count - t->first;
+    if (t->count == 0)
+        p->track_count--;
+    return 0;
+}
+
+static int
+schedule_check_list(const json_t *list, const char *key, struct error *err)
+{
+    if (json_is_array(list) && json_array_size(list) <= SCHEDULE_LIST_MAX)
+        return 0;
+    return error_set(err, ERROR_CONFIG, "%s: not a list of at most %d entries",
+                     key, SCHEDULE_LIST_MAX);
+}
+
+static int
+schedule_read_faults(struct planner *p, const struct block *b, int64_t from_ns,
+                     const json_t *block, struct error *err)
+{
+    const json_t *faults = json_object_get(block, "faults");
+
     if (faults == NULL)
         return 0;
-    if (!json_is_array(faults) ||
-        json_array_size(faults) > SCHEDULE_ENTRIES_MAX)
-        return error_set(err, ERROR_CONFIG,
-                         "faults: not a list of at most %d entries",
-                         SCHEDULE_ENTRIES_MAX);
-    json_array_foreach (faults, index, entry) {
-        struct schedule_entry *e = &p->entries[p->entry_count++];
+    if (schedule_check_list(faults, "faults", err) < 0 ||
+        schedule_read_list(p, b, faults, TRACK_MIX, from_ns, 2 * NS_PER_S,
+                           err) < 0 ||
+        schedule_read_list(p, b, faults, TRACK_AT, from_ns, 2 * NS_PER_S, err) <
+            0)
+        return -1;
+    return schedule_read_list(p, b, faults, TRACK_ON, from_ns, 2 * NS_PER_S,
+                              err);
+}
 
-        if (schedule_read_entry(&p->plan, entry, e, err) < 0)
-            return error_wrap(err, "faults[%zu]", index);
-        p->weight_sum += e->weight;
+/* A, B, A, B ..., each for a period; one alone for half of each. */
+static int
+schedule_read_flip_flop(struct planner *p, const struct block *b,
+                        int64_t from_ns, const json_t *block, struct error *err)
+{
+    static const char *const keys[] = {"period", "faults", NULL};
+    const json_t *flip = json_object_get(block, "flip_flop");
+    const json_t *faults = json_object_get(flip, "faults");
+    struct block inner = *b;
+    int64_t duration_ns;
+    size_t index;
+    json_t *entry;
+
+    if (flip == NULL)
+        return 0;
+    inner.interval_ns = 10 * NS_PER_S;
+    inner.jitter = 0;
+    if (params_check_keys(flip, keys, err) < 0 ||
+        params_duration(flip, "period", &inner.interval_ns, err) < 0 ||
+        schedule_check_list(faults, "faults", err) < 0)
+        return error_wrap(err, "flip_flop");
+    if (inner.interval_ns < 100 * NS_PER_MS)
+        return error_set(err, ERROR_CONFIG,
+                         "flip_flop: period: shorter than 100 ms");
+    json_array_foreach ((json_t *)faults, index, entry) {
+        if (entry_kind(entry) != TRACK_MIX ||
+            json_object_get(entry, "weight") != NULL)
+            return error_set(err, ERROR_CONFIG,
+                             "flip_flop: faults[%zu]: takes no 'at', 'on' or "
+                             "'weight'",
+                             index);
+    }
+    duration_ns = json_array_size(faults) == 1 ? inner.interval_ns / 2
+                                               : inner.interval_ns;
+    if (schedule_read_list(p, &inner, faults, TRACK_IN_TURN, from_ns,
+                           duration_ns, err) < 0)
+        return error_wrap(err, "flip_flop");
+    return 0;
+}
+
+/* The same fault on one node after the other. */
+static int
+schedule_read_stagger(struct planner *p, const struct block *b, int64_t from_ns,
+                      const json_t *block, struct error *err)
+{
+    static const char *const orders[] = {"drawn", "given", NULL};
+    const json_t *stagger = json_object_get(block, "stagger");
+    const char *target = "all";
+    struct target_spec spec;
+    unsigned order = 0;
+    struct track *t;
+
+    if (stagger == NULL)
+        return 0;
+    t = schedule_add_track(p, b, from_ns, TRACK_ROUND, err);
+    if (t == NULL)
+        return -1;
+    t->step_ns = 3 * NS_PER_S;
+    if (params_duration(stagger, "step", &t->step_ns, err) < 0 ||
+        params_choice(stagger, "order", orders, &order, err) < 0 ||
+        params_string(stagger, "target", &target, err) < 0 ||
+        target_parse(target, p->plan.node_count, &spec, err) < 0)
+        return error_wrap(err, "stagger");
+    if (spec.kind == TARGET_ALL)
+        spec.nodes = node_set_all(p->plan.node_count);
+    else if (spec.kind != TARGET_NODES)
+        return error_set(err, ERROR_CONFIG,
+                         "stagger: target: '%s' is neither all nor a list of "
+                         "nodes",
+                         target);
+    if (t->step_ns < 100 * NS_PER_MS || entry_kind(stagger) != TRACK_MIX ||
+        json_object_get(stagger, "weight") != NULL)
+        return error_set(err, ERROR_CONFIG,
+                         "stagger: its step is 100 ms or longer, and it takes "
+                         "no 'at', 'on' or 'weight'");
+    t->drawn_order = order == 0;
+    for (unsigned i = 0; i < p->plan.node_count; i++) {
+        struct schedule_entry *e;
+        json_t *copy;
+        int result;
+
+        if (!(spec.nodes >> i & 1))
+            continue;
+        copy = json_copy((json_t *)stagger);
+        json_object_set_new(copy, "target", json_sprintf("n%u", i + 1));
+        json_object_del(copy, "step");
+        json_object_del(copy, "order");
+        e = schedule_add_entry(p, 2 * NS_PER_S, err);
+        result = e == NULL ? -1 : schedule_read_entry(&p->plan, copy, e, err);
+        json_decref(copy);
+        if (result < 0)
+            return error_wrap(err, "stagger");
+    }
+    t->count = p->entry_count - t->first;
+    return 0;
+}
+
+/* ---- blocks ---- */
+
+static int schedule_read_block(struct planner *p, const struct block *outer,
+                               const json_t *block, struct error *err);
+
+static int
+schedule_read_tracks(struct planner *p, const struct block *b,
+                     const json_t *block, struct error *err)
+{
+    const json_t *tracks = json_object_get(block, "tracks");
+    size_t index;
+    json_t *track;
+
+    if (tracks == NULL)
+        return 0;
+    if (schedule_check_list(tracks, "tracks", err) < 0)
+        return -1;
+    json_array_foreach ((json_t *)tracks, index, track) {
+        if (json_object_get(track, "length") != NULL)
+            return error_set(err, ERROR_CONFIG,
+                             "tracks[%zu]: length: only phases have one",
+                             index);
+        if (schedule_read_block(p, b, track, err) < 0)
+            return error_wrap(err, "tracks[%zu]", index);
     }
     return 0;
 }
 
 static int
-schedule_read(struct planner *p, const json_t *schedule, struct error *err)
+schedule_read_phases(struct planner *p, const struct block *b,
+                     const json_t *block, struct error *err)
 {
-    static const char *const keys[] = {
-        "start_after",    "interval", "jitter", "faults",
-        "max_concurrent", "budget",   NULL};
-    double concurrent_max = 1;
+    const json_t *phases = json_object_get(block, "phases");
+    struct block phase = *b;
+    size_t index;
+    json_t *object;
 
-    p->start_after_ns = 3 * NS_PER_S;
-    p->interval_ns = 6 * NS_PER_S;
-    p->jitter = 0.3;
-    if (params_check_keys(schedule, keys, err) < 0 ||
-        params_duration(schedule, "start_after", &p->start_after_ns, err) < 0 ||
-        params_duration(schedule, "interval", &p->interval_ns, err) < 0 ||
-        params_number(schedule, "jitter", 0, 1, &p->jitter, err) < 0 ||
-        params_number(schedule, "max_concurrent", 1, PLAN_CONCURRENT_MAX,
-                      &concurrent_max, err) < 0)
+    if (phases == NULL)
+        return 0;
+    if (schedule_check_list(phases, "phases", err) < 0)
         return -1;
-    if (p->interval_ns < 100 * NS_PER_MS)
-        return error_set(err, ERROR_CONFIG, "interval: shorter than 100 ms");
-    p->plan.concurrent_max = (unsigned)concurrent_max;
-    if (schedule_read_budget(p, schedule, err) < 0)
-        return -1;
-    return schedule_read_faults(p, schedule, err);
-}
+    json_array_foreach ((json_t *)phases, index, object) {
+        int64_t length_ns = 0;
 
-/* ---- planning ---- */
-
-static const struct schedule_entry *
-planner_pick(const struct planner *p, struct rng *rng)
-{
-    double point = rng_unit(rng) * p->weight_sum;
-
-    for (size_t i = 0; i + 1 < p->entry_count; i++) {
-        point -= p->entries[i].weight;
-        if (point < 0)
-            return &p->entries[i];
+        if (params_duration(object, "length", &length_ns, err) < 0)
+            return error_wrap(err, "phases[%zu]", index);
+        if (length_ns <= 0 && index + 1 < json_array_size(phases))
+            return error_set(err, ERROR_CONFIG,
+                             "phases[%zu]: length: only the last phase may go "
+                             "without",
+                             index);
+        phase.until_ns =
+            length_ns <= 0 ? b->until_ns : phase.begin_ns + length_ns;
+        if (phase.until_ns > b->until_ns)
+            phase.until_ns = b->until_ns; /* a shorter window ends it */
+        if (schedule_read_block(p, &phase, object, err) < 0)
+            return error_wrap(err, "phases[%zu]", index);
+        phase.begin_ns += length_ns;
     }
-    return &p->entries[p->entry_count - 1];
-}
-
-/*
- * Whether a fault may begin at 'at'.  If not, *ret_next is the first later
- * moment at which something changes.
- */
-static bool
-planner_fits(const struct planner *p, const struct schedule_entry *e,
-             int64_t at_ns, int64_t *ret_next)
-{
-    const struct plan *plan = &p->plan;
-    unsigned active = 0, down = 0, limit = plan->nodes_down_max;
-    int64_t next = INT64_MAX;
-    bool same = false;
-
-    for (size_t i = 0; i < plan->entry_count; i++) {
-        const struct plan_entry *other = &plan->entries[i];
-        int64_t end = other->at_ns + other->duration_ns;
-
-        if (end <= at_ns)
-            continue;
-        active++;
-        same |= other->ops == e->ops;
-        if (other->ops->takes_nodes_down)
-            down += target_count_max(&other->spec, plan->node_count, limit);
-        if (end < next)
-            next = end;
-    }
-    *ret_next = next;
-    if (e->ops->takes_nodes_down)
-        down += target_count_max(&e->spec, plan->node_count, limit);
-    return active < plan->concurrent_max && !same && down <= limit;
-}
-
-static int64_t
-round_ms(double ns)
-{
-    return (int64_t)(ns / (double)NS_PER_MS) * NS_PER_MS;
-}
-
-/* Appends the next fault at or after *at_ns; false: the window is full. */
-static bool
-planner_place(struct planner *p, struct rng *rng, int64_t *at_ns)
-{
-    const struct schedule_entry *e = planner_pick(p, rng);
-    double range = (double)(e->duration_max_ns - e->duration_min_ns);
-    int64_t duration =
-        round_ms((double)e->duration_min_ns + range * rng_unit(rng));
-    struct plan *plan = &p->plan;
-    struct plan_entry *slot;
-    int64_t next;
-
-    while (!planner_fits(p, e, *at_ns, &next)) {
-        assert(next > *at_ns && next < INT64_MAX);
-        *at_ns = next;
-    }
-    if (*at_ns + duration > plan->window_ns - PLAN_HEAL_RESERVE_NS)
-        return false;
-    plan->entries =
-        xrealloc(plan->entries, (plan->entry_count + 1) * sizeof(*slot));
-    slot = &plan->entries[plan->entry_count++];
-    *slot = (struct plan_entry){
-        .id = plan->entry_count,
-        .at_ns = *at_ns,
-        .duration_ns = duration,
-        .ops = e->ops,
-        .spec = e->spec,
-        .params = json_deep_copy(e->params),
-    };
-    snprintf(slot->target, sizeof(slot->target), "%s", e->target);
-    *at_ns += round_ms((double)p->interval_ns *
-                       (1 + p->jitter * (2 * rng_unit(rng) - 1)));
-    return true;
-}
-
-static void
-planner_release(struct planner *p)
-{
-    for (size_t i = 0; i < p->entry_count; i++)
-        json_decref(p->entries[i].params);
-    plan_release(&p->plan);
-}
-
-int
-plan_build(const json_t *schedule, uint64_t seed, int64_t window_ns,
-           unsigned node_count, struct plan *ret, struct error *err)
-{
-    CLEANUP(planner_release) struct planner p = {0};
-    struct rng root;
-    int64_t at_ns;
-
-    assert(node_count >= 1 && node_count <= NODE_COUNT_MAX);
-    p.plan.seed = seed;
-    p.plan.window_ns = window_ns;
-    p.plan.node_count = node_count;
-    p.plan.concurrent_max = 1;
-    if (schedule != NULL && schedule_read(&p, schedule, err) < 0)
-        return error_wrap(err, "schedule");
-    rng_init(&root, seed);
-    at_ns = round_ms((double)p.start_after_ns);
-    while (p.entry_count > 0 && p.plan.entry_count < FAULT_PLAN_MAX) {
-        struct rng rng = rng_fork(&root, "plan", p.plan.entry_count);
-
-        if (!planner_place(&p, &rng, &at_ns))
-            break;
-    }
-    *ret = p.plan;
-    p.plan = (struct plan){0};
     return 0;
 }
 
-void
-plan_release(struct plan *p)
+/* "interval", or "rate" as faults per minute. */
+static int
+schedule_read_interval(struct block *b, const json_t *block, struct error *err)
 {
-    for (size_t i = 0; i < p->entry_count; i++)
-        json_decref(p->entries[i].params);
-    free(p->entries);
-    *p = (struct plan){0};
+    double rate = 0;
+
+    if (params_duration(block, "interval", &b->interval_ns, err) < 0 ||
+        params_number(block, "rate", 0.01, 600, &rate, err) < 0 ||
+        params_number(block, "jitter", 0, 1, &b->jitter, err) < 0)
+        return -1;
+    if (rate > 0 && json_object_get(block, "interval") != NULL)
+        return error_set(err, ERROR_CONFIG,
+                         "rate: not beside 'interval', it is the same");
+    if (rate > 0)
+        b->interval_ns = (int64_t)(60 * (double)NS_PER_S / rate);
+    if (b->interval_ns < 100 * NS_PER_MS)
+        return error_set(err, ERROR_CONFIG, "interval: shorter than 100 ms");
+    return 0;
+}
+
+static int
+schedule_read_block(struct planner *p, const struct block *outer,
+                    const json_t *block, struct error *err)
+{
+    static const char *const keys[] = {
+        "name", "length", "start_after", "interval", "rate", "jitter", "faults",
+        "tracks", "phases", "stagger", "flip_flop",
+        /* of the whole schedule */
+        "max_concurrent", "budget", "beyond_budget", "share_nodes", NULL};
+    static const char *const inner_keys[] = {
+        "name",   "length", "start_after", "interval", "rate",      "jitter",
+        "faults", "tracks", "phases",      "stagger",  "flip_flop", NULL};
+    bool top = outer->depth == 0;
+    struct block b = *outer;
+    int64_t start_after_ns = top ? 3 * NS_PER_S : 0;
+    const char *name;
+
+    if (++b.depth > SCHEDULE_DEPTH_MAX)
+        return error_set(err, ERROR_CONFIG, "more than %d blocks in blocks",
+                         SCHEDULE_DEPTH_MAX);
+    if (params_check_keys(block, top ? keys : inner_keys, err) < 0 ||
+        params_string(block, "name", &name, err) < 0 ||
+        params_duration(block, "start_after", &start_after_ns, err) < 0 ||
+        schedule_read_interval(&b, block, err) < 0)
+        return -1;
+    if (top && json_object_get(block, "length") != NULL)
+        return error_set(err, ERROR_CONFIG, "length: only phases have one");
+    start_after_ns -= start_after_ns % NS_PER_MS;
+    if (schedule_read_faults(p, &b, b.begin_ns + start_after_ns, block, err) <
+            0 ||
+        schedule_read_flip_flop(p, &b, b.begin_ns + start_after_ns, block,
+                                err) < 0 ||
+        schedule_read_stagger(p, &b, b.begin_ns + start_after_ns, block, err) <
+            0)
+        return -1;
+    b.begin_ns +=
+        json_object_get(block, "start_after") == NULL ? 0 : start_after_ns;
+    if (schedule_read_tracks(p, &b, block, err) < 0)
+        return -1;
+    return schedule_read_phases(p, &b, block, err);
+}
+
+int
+schedule_read(struct planner *p, const json_t *schedule, struct error *err)
+{
+    const struct block whole = {.until_ns =
+                                    p->plan.window_ns - PLAN_HEAL_RESERVE_NS,
+                                .interval_ns = 6 * NS_PER_S,
+                                .jitter = 0.3};
+    const json_t *share = json_object_get(schedule, "share_nodes");
+    double concurrent_max = 1;
+
+    if (!json_is_object(schedule))
+        return error_set(err, ERROR_CONFIG, "not an object");
+    if (params_number(schedule, "max_concurrent", 1, PLAN_CONCURRENT_MAX,
+                      &concurrent_max, err) < 0 ||
+        schedule_read_budget(&p->plan, schedule, err) < 0 ||
+        (share != NULL && plan_check_share(share, err) < 0))
+        return -1;
+    p->plan.concurrent_max = (unsigned)concurrent_max;
+    p->plan.share_nodes = share == NULL ? NULL : json_deep_copy(share);
+    return schedule_read_block(p, &whole, schedule, err);
 }

@@ -22,6 +22,7 @@ static const struct {
     {"majority", TARGET_MAJORITY}, {"all", TARGET_ALL},
     {"primary", TARGET_PRIMARY},   {"one-backup", TARGET_ONE_BACKUP},
     {"backups", TARGET_BACKUPS},   {"random-subset", TARGET_RANDOM_SUBSET},
+    {"event", TARGET_EVENT},
 };
 
 unsigned
@@ -131,7 +132,8 @@ target_parse(const char *spec, unsigned node_count, struct target_spec *ret,
     return error_set(
         err, ERROR_CONFIG,
         "target '%.64s': not one of one, minority, majority, all, primary, "
-        "one-backup, backups, random-subset, n1..n%u or a list like [n1,n2]",
+        "one-backup, backups, random-subset, event, n1..n%u or a list like "
+        "[n1,n2]",
         spec, node_count);
 }
 
@@ -143,6 +145,7 @@ target_count_max(const struct target_spec *spec, unsigned node_count,
     case TARGET_ONE:
     case TARGET_PRIMARY:
     case TARGET_ONE_BACKUP:
+    case TARGET_EVENT:
         return 1;
     case TARGET_MINORITY:
         return (node_count - 1) / 2;
@@ -174,6 +177,8 @@ target_look(const struct fault_world *w, struct target_view *ret)
             status.role = ROLE_UNKNOWN;
         if (status.role == ROLE_UNKNOWN)
             view.silent |= UINT32_C(1) << i;
+        else
+            view.commit[i] = status.commit_index;
         if (status.role == ROLE_BACKUP)
             view.backups |= UINT32_C(1) << i;
         if (status.role == ROLE_PRIMARY &&
@@ -247,6 +252,7 @@ target_resolve(const struct target_spec *spec, unsigned node_count,
     case TARGET_ALL:
         return target_exactly(all, exclude, ret);
     case TARGET_NODES:
+    case TARGET_EVENT:
         return target_exactly(spec->nodes, exclude, ret);
     }
     return false;

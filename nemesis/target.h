@@ -9,6 +9,7 @@
  *   all            every node
  *   primary        who says so, in the highest term
  *   one-backup, backups                   nodes that say they are backups
+ *   event          the node of the event that set the fault off
  *
  * Threads: target_look() asks the nodes one after the other; the rest is pure.
  */
@@ -32,6 +33,7 @@ enum target_kind {
     TARGET_BACKUPS,
     TARGET_RANDOM_SUBSET,
     TARGET_NODES,
+    TARGET_EVENT, /* resolved by who knows the event */
 };
 
 struct target_spec {
@@ -44,7 +46,8 @@ struct target_view {
     int primary; /* -1: nobody says so */
     uint64_t term;
     node_set backups;
-    node_set silent; /* do not answer */
+    node_set silent;                 /* do not answer */
+    uint64_t commit[NODE_COUNT_MAX]; /* of those that answer */
 };
 
 unsigned node_set_count(node_set s);

@@ -587,6 +587,9 @@ route_status(struct server *s, struct http_request *r)
     set_text(body, "recovery", vsr_recovery_name(v.recovery));
     set_text(body, "recovery_detail", detail);
     set_u64(body, "snapshot", v.snapshot);
+    json_object_set_new(body, "snapshot_transfer",
+                        json_boolean(v.snapshot_transfer));
+    set_u64(body, "snapshots_installed", v.snapshots_installed);
     set_text(body, "boot", s->boot);
     set_u64(body, "pid", (uint64_t)getpid());
     set_text(body, "bug", bug_name(s->options->bug));

@@ -965,4 +965,5 @@ vsr_status(const struct vsr *v, struct vsr_status *ret)
     ret->base = v->base.index;
     ret->pending_requests = v->request_count;
     ret->pending_reads = v->read_count;
+    ret->snapshot_transfer = v->transfer.kind == TRANSFER_SNAPSHOT;
 }

@@ -448,6 +448,7 @@ struct vsr_status {
     uint64_t view_changes, entries_fetched, snapshots_installed;
     uint64_t entries_discarded; /* of its own divergent suffix */
     uint64_t stale_refused;     /* transfers of a wrong session or view */
+    bool snapshot_transfer;     /* it fetches a snapshot now */
 };
 
 void vsr_status(const struct vsr *v, struct vsr_status *ret);

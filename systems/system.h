@@ -43,6 +43,12 @@ struct system_status {
     char recovery[32]; /* how it came back: "fresh", "log", ... */
 };
 
+/* What a watcher of one node keeps between two looks; zeroed at first. */
+struct system_watch {
+    bool looked;
+    uint64_t seen[8]; /* the system's own */
+};
+
 struct system_options {
     const char *bug;    /* planted bug, NULL: none */
     const char *binary; /* host path of the daemon */
@@ -84,6 +90,18 @@ struct system_ops {
     /* Through the client door; quick; ROLE_UNKNOWN is not an error. */
     int (*status)(const struct cluster *c, unsigned node, int64_t timeout_ns,
                   struct system_status *ret, struct error *err);
+    /*
+     * What watch() can report ("view-change", ...), NULL-terminated; NULL:
+     * nothing.  At most 32.
+     */
+    const char *const *events;
+    /*
+     * Looks at a node through its door, quickly.  *ret: bit i when events[i]
+     * happened there since the look before.  A first look reports nothing, nor
+     * does a node that does not answer (which is no error).  Optional.
+     */
+    int (*watch)(const struct cluster *c, unsigned node, int64_t timeout_ns,
+                 struct system_watch *state, uint32_t *ret, struct error *err);
     /*
      * A digest of the node's state at one position, for comparison between
      * nodes; optional (NULL: the system has none).

@@ -72,6 +72,8 @@ struct history_writer {
     struct writer_dictionary dictionary;
     int64_t last_ns;
     uint64_t appended, written_events, synced_events;
+    void (*tap)(void *ctx, const struct event *event);
+    void *tap_ctx;
     struct history_stat shown; /* what the leader found, under the lock */
     /* Of the leader alone, while 'writing'. */
     uint64_t block_count, byte_count;
@@ -521,7 +523,28 @@ int
 history_append(struct history_writer *w, struct event *event,
                enum history_append_mode mode, struct error *err)
 {
-    return writer_append(w, event, mode, true, err);
+    void (*tap)(void *ctx, const struct event *event);
+    void *ctx;
+
+    if (writer_append(w, event, mode, true, err) < 0)
+        return -1;
+    pthread_mutex_lock(&w->lock);
+    tap = w->tap;
+    ctx = w->tap_ctx;
+    pthread_mutex_unlock(&w->lock);
+    if (tap != NULL)
+        tap(ctx, event);
+    return 0;
+}
+
+void
+history_writer_tap(struct history_writer *w,
+                   void (*tap)(void *ctx, const struct event *event), void *ctx)
+{
+    pthread_mutex_lock(&w->lock);
+    w->tap = tap;
+    w->tap_ctx = ctx;
+    pthread_mutex_unlock(&w->lock);
 }
 
 int

@@ -95,6 +95,15 @@ struct history_writer *history_writer_open(const char *path, json_t *meta,
 int history_append(struct history_writer *w, struct event *event,
                    enum history_append_mode mode, struct error *err);
 
+/*
+ * Calls 'tap' with each event that history_append() took, in the thread that
+ * appended it and after that; it must be quick.  NULL: no more.  One call may
+ * still be under way when this returns.
+ */
+void history_writer_tap(struct history_writer *w,
+                        void (*tap)(void *ctx, const struct event *event),
+                        void *ctx);
+
 /* Everything appended so far is on disk (fdatasync) when this returns. */
 int history_sync(struct history_writer *w, struct error *err);
 

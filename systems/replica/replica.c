@@ -394,6 +394,105 @@ replica_status(const struct cluster *c, unsigned node, int64_t timeout_ns,
     return 0;
 }
 
+/* ---- what it reports of itself ---- */
+
+enum replica_event {
+    WATCH_VIEW_CHANGE,
+    WATCH_NEW_PRIMARY,
+    WATCH_SNAPSHOT_TRANSFER,
+    WATCH_RECOVERY,
+    WATCH_RESTART,
+};
+
+static const char *const replica_events[] = {
+    [WATCH_VIEW_CHANGE] = "view-change",
+    [WATCH_NEW_PRIMARY] = "new-primary",
+    [WATCH_SNAPSHOT_TRANSFER] = "snapshot-transfer",
+    [WATCH_RECOVERY] = "recovery",
+    [WATCH_RESTART] = "restart",
+    NULL};
+
+/* What is kept between two looks: places in system_watch.seen. */
+enum replica_seen {
+    SEEN_VIEW,
+    SEEN_CHANGING,
+    SEEN_PRIMARY,
+    SEEN_TRANSFER,
+    SEEN_INSTALLED,
+    SEEN_RECOVERING,
+    SEEN_PID,
+};
+
+/* False when the body is not a status. */
+static bool
+replica_parse_watch(const char *body, size_t len, uint64_t now[static 8])
+{
+    json_t *json = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
+    const char *role = "";
+    json_int_t view = 0, installed = 0, pid = 0;
+    int transfer = 0;
+    bool whole =
+        json_unpack(json, "{s:s, s:I, s:b, s:I, s:I}", "role", &role, "view",
+                    &view, "snapshot_transfer", &transfer,
+                    "snapshots_installed", &installed, "pid", &pid) == 0;
+
+    now[SEEN_VIEW] = (uint64_t)view;
+    now[SEEN_CHANGING] = strcmp(role, "view_change") == 0;
+    now[SEEN_PRIMARY] = strcmp(role, "primary") == 0;
+    now[SEEN_TRANSFER] = transfer != 0;
+    now[SEEN_INSTALLED] = (uint64_t)installed;
+    now[SEEN_RECOVERING] = strcmp(role, "recovering") == 0;
+    now[SEEN_PID] = (uint64_t)pid;
+    json_decref(json);
+    return whole;
+}
+
+static uint32_t
+replica_compare(const uint64_t was[static 8], const uint64_t now[static 8])
+{
+    bool another = now[SEEN_PID] != was[SEEN_PID];
+    bool view = now[SEEN_VIEW] != was[SEEN_VIEW];
+    uint32_t ret = 0;
+
+    if (view || (now[SEEN_CHANGING] && !was[SEEN_CHANGING]))
+        ret |= 1u << WATCH_VIEW_CHANGE;
+    if (now[SEEN_PRIMARY] && (view || !was[SEEN_PRIMARY]))
+        ret |= 1u << WATCH_NEW_PRIMARY;
+    if ((now[SEEN_TRANSFER] && !was[SEEN_TRANSFER]) ||
+        (!was[SEEN_TRANSFER] && now[SEEN_INSTALLED] > was[SEEN_INSTALLED]))
+        ret |= 1u << WATCH_SNAPSHOT_TRANSFER;
+    if (now[SEEN_RECOVERING] && (another || !was[SEEN_RECOVERING]))
+        ret |= 1u << WATCH_RECOVERY;
+    if (another)
+        ret |= 1u << WATCH_RESTART;
+    return ret;
+}
+
+static int
+replica_watch(const struct cluster *c, unsigned node, int64_t timeout_ns,
+              struct system_watch *state, uint32_t *ret, struct error *err)
+{
+    struct http_request request = {.way = replica_door(c, node),
+                                   .path = "/v1/status",
+                                   .timeout_ns = timeout_ns};
+    struct http *http = http_new(err);
+    struct http_reply reply;
+    uint64_t now[ARRAY_LEN(state->seen)] = {0};
+
+    if (http == NULL)
+        return -1;
+    http_call(http, &request, &reply);
+    if (reply.outcome == HTTP_ANSWERED && reply.status == 200 &&
+        replica_parse_watch(reply.body, reply.body_len, now)) {
+        if (state->looked)
+            *ret = replica_compare(state->seen, now);
+        memcpy(state->seen, now, sizeof(now));
+        state->looked = true;
+    }
+    http_free(http);
+    return 0;
+}
+
 /* ---- collect ---- */
 
 /* What a daemon that is down does not answer is simply not there. */
@@ -521,6 +620,8 @@ const struct system_ops system_replica_ops = {
     .signal = replica_signal,
     .process = replica_process,
     .status = replica_status,
+    .events = replica_events,
+    .watch = replica_watch,
     .digest = replica_digest,
     .collect = replica_collect,
     .client_new = replica_open_client,

@@ -44,6 +44,8 @@ fake_begin(struct fake *f, struct error *err)
     for (unsigned i = 0; i < f->cluster.node_count; i++) {
         struct fake_node *n = &f->nodes[i];
 
+        if (f->catch_up_ns != 0 && f->clock.now_ns >= f->catch_up_ns)
+            n->lag = 0;
         if (n->gone_ns != 0 && f->clock.now_ns >= n->gone_ns) {
             n->running = n->stopped = false;
             n->gone_ns = 0;
@@ -545,7 +547,8 @@ fake_status(const struct cluster *c, unsigned node, int64_t timeout_ns,
         f->primary = (int)(((unsigned)f->primary + 1) % c->node_count);
         f->term++;
     }
-    *ret = (struct system_status){.term = f->term};
+    *ret = (struct system_status){.term = f->term,
+                                  .commit_index = f->commit - n->lag};
     if (fake_alive(n) && !n->mute)
         ret->role =
             (int)node == f->primary || n->deposed ? ROLE_PRIMARY : ROLE_BACKUP;
@@ -578,6 +581,7 @@ fake_new(unsigned node_count)
     clock_virtual_init(&f->clock, NS_PER_S);
     f->last_pid = 200;
     f->term = 1;
+    f->commit = 100;
     for (unsigned i = 0; i < node_count; i++) {
         struct node *n = &f->cluster.nodes[i];
 

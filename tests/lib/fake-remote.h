@@ -48,6 +48,7 @@ struct fake_node {
     uint64_t start_ticks;
     int64_t gone_ns; /* killed, and gone then; 0: not killed */
     unsigned starts;
+    uint64_t lag;   /* behind fake.commit */
     char table[96]; /* "": none */
     struct fake_rule rules[FAKE_RULES_MAX];
     unsigned rule_count;
@@ -72,7 +73,7 @@ struct fake {
     struct clock_virtual clock;
     struct fault_world world;
     int primary;
-    uint64_t term;
+    uint64_t term, commit;
     int32_t last_pid;
     unsigned call_count;
     enum fake_trip trip;
@@ -84,6 +85,8 @@ struct fake {
     unsigned slow_open;     /* so many connects on open paths are too late */
     unsigned leaks;         /* so many packets pass though a rule drops them */
     bool idle_starts;       /* a start is reported and starts nothing */
+    int64_t catch_up_ns;    /* no node lags from then on; 0: as they are */
+    bool hides_after_reset; /* for tests that reset nodes: see 'hidden' */
     int64_t timers_fire_ns; /* the guests' timers run out then; 0: never */
     void (*before_harm)(void *ctx); /* the moment before a node is harmed */
     void *ctx;

@@ -84,6 +84,11 @@ test_fault_nemesis_SOURCES = %D%/test-fault-nemesis.c \
 	tests/lib/fake-held.c tests/lib/fake-remote.c tests/lib/fake-remote.h \
 	tests/lib/nemesis-fixture.h
 test_fault_nemesis_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
+UNIT_TESTS += test-nemesis-aim
+test_nemesis_aim_SOURCES = %D%/test-nemesis-aim.c \
+	tests/lib/fake-held.c tests/lib/fake-remote.c tests/lib/fake-remote.h \
+	tests/lib/nemesis-fixture.h
+test_nemesis_aim_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault-torture
 test_fault_torture_SOURCES = %D%/test-fault-torture.c \
 	tests/lib/fake-held.c tests/lib/fake-remote.c tests/lib/fake-remote.h \

@@ -282,6 +282,18 @@ test_evidence(void)
     invoke(&b, 2, 2, "create_resource", "{'resource':8}");
     unknown(&b, 2);
     remark(&b, EVENT_FAULT, "kill", NULL,
+           "{'id':1,'stage':'proved_before_reboot','result':'confirmed'}");
+    done(&b, 1, 3, "create_resource", "{'resource':9}", AT(1, 7),
+         "{'code':'ok','slot':0}"); /* not in force, for all we know */
+    remark(&b, EVENT_FAULT, "kill", NULL,
+           "{'id':1,'stage':'proved_after_reboot','result':'mismatch'}");
+    remark(&b, EVENT_FAULT, "kill", NULL,
+           "{'id':1,'stage':'proved','result':'confirmed'}");
+    done(&b, 1, 4, "create_resource", "{'resource':10}", AT(1, 8),
+         "{'code':'ok','slot':0}");
+    remark(&b, EVENT_FAULT, "kill", NULL,
+           "{'id':1,'stage':'proved_before_heal','result':'confirmed'}");
+    remark(&b, EVENT_FAULT, "kill", NULL,
            "{'id':1,'stage':'healed','nodes':['n1']}");
     remark(&b, EVENT_FAULT, "kill", NULL,
            "{'id':1,'stage':'proved_healed','result':'confirmed'}");
@@ -299,7 +311,7 @@ test_evidence(void)
               1);
     CHECK_INT(json_integer_value(
                   json_object_get(json_object_get(fault, "attempts"), "total")),
-              1);
+              2);
     CHECK_INT(json_integer_value(json_object_get(evidence, "leader_changes")),
               1);
     CHECK_INT(json_integer_value(json_object_get(

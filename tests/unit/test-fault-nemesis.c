@@ -494,7 +494,7 @@ fault_under_way(void *ctx)
     char text[NEMESIS_CURRENT_MAX];
 
     nemesis_current(ctx, text);
-    return strcmp(text, "kill n1 (primary)") == 0;
+    return strcmp(text, "1 kill n1 (primary)") == 0;
 }
 
 static void

@@ -172,52 +172,281 @@ test_no_schedule_is_an_empty_plan(void)
     plan_release(&p);
 }
 
+/* ---- blocks ---- */
+
+/* "n at_s fault target" of each, in one line. */
 static void
-test_bad_schedules_say_what_is_wrong(void)
+outline(const char *schedule, int64_t window_ns, char *ret, size_t size)
+{
+    struct plan p;
+    struct error err = {0};
+    json_t *json = json_loads(schedule, 0, NULL);
+    size_t used = 0;
+
+    CHECK(json != NULL);
+    CHECK_OK(plan_build(json, 5, window_ns, 3, &p, &err), &err);
+    json_decref(json);
+    ret[0] = '\0';
+    for (size_t i = 0; i < p.entry_count; i++) {
+        const struct plan_entry *e = &p.entries[i];
+
+        CHECK_INT(e->id, i + 1);
+        used += (size_t)snprintf(
+            ret + used, size - used, "%s%g-%g %s %s%s", i == 0 ? "" : ", ",
+            (double)e->at_ns / NS_PER_S,
+            (double)(e->at_ns + e->duration_ns) / NS_PER_S, e->ops->name,
+            e->target, e->on.kind == TRIGGER_NONE ? "" : " on");
+        CHECK(used < size);
+    }
+    plan_release(&p);
+}
+
+static void
+test_blocks_come_when_they_say(void)
 {
     static const struct {
-        const char *schedule, *says;
+        const char *schedule;
+        int window_s;
+        const char *outline;
     } cases[] = {
-        {"{\"intervall\":\"6s\"}", "unknown key 'intervall'"},
-        {"{\"interval\":6}", "interval: not a duration"},
-        {"{\"interval\":\"1ms\"}", "interval: shorter"},
-        {"{\"jitter\":2}", "jitter: not a number from 0 to 1"},
-        {"{\"max_concurrent\":0}", "max_concurrent"},
-        {"{\"budget\":{\"nodes_down\":\"most\"}}", "nodes_down: not one of"},
-        {"{\"budget\":{\"nodes\":1}}", "unknown key 'nodes'"},
-        {"{\"faults\":{}}", "faults: not a list"},
-        {"{\"faults\":[3]}", "faults[0]: not an object"},
-        {"{\"faults\":[{\"fault\":\"kil\"}]}", "no fault 'kil'"},
-        {"{\"faults\":[{}]}", "no fault ''"},
-        {"{\"faults\":[{\"fault\":\"kill\",\"target\":\"n9\"}]}",
-         "target 'n9'"},
-        {"{\"faults\":[{\"fault\":\"kill\",\"down\":\"1s\"}]}",
-         "unknown key 'down'"},
-        {"{\"faults\":[{\"fault\":\"kill\",\"duration\":[\"3s\",\"1s\"]}]}",
-         "duration"},
-        {"{\"faults\":[{\"fault\":\"kill\",\"duration\":[\"1s\"]}]}",
-         "duration"},
-        {"{\"faults\":[{\"fault\":\"kill\",\"target\":\"majority\"}]}",
-         "takes 3 of 5 nodes down"},
-        {"{\"budget\":{\"nodes_down\":\"none\"},"
-         "\"faults\":[{\"fault\":\"kill\"}]}",
-         "takes 1 of 5 nodes down"},
-        {"{\"faults\":[{\"fault\":\"stop\",\"timeout\":\"1h\"}]}",
-         "timeout: not from"},
-        {"[]", "not an object"},
+        /* given offsets; what a shorter window has no room for is left out */
+        {"{\"faults\":[{\"fault\":\"kill\",\"at\":[\"4s\",\"9.5s\",\"50s\"],"
+         "\"duration\":\"1s\"}]}",
+         20, "4-5 kill one, 9.5-10.5 kill one"},
+        /* a mix gives way to given offsets */
+        {"{\"start_after\":\"0\",\"interval\":\"4s\",\"jitter\":0,\"faults\":["
+         "{\"fault\":\"null\"},{\"fault\":\"kill\",\"at\":\"5s\"}]}",
+         14, "0-2 null one, 5-7 kill one, 7-9 null one"},
+        {"{\"start_after\":\"1s\",\"flip_flop\":{\"period\":\"3s\",\"faults\":["
+         "{\"fault\":\"kill\"},{\"fault\":\"pause\",\"target\":\"n2\"}]}}",
+         15, "1-4 kill one, 4-7 pause n2, 7-10 kill one, 10-13 pause n2"},
+        {"{\"start_after\":\"0s\",\"flip_flop\":{\"period\":\"4s\",\"faults\":["
+         "{\"fault\":\"partition\"}]}}",
+         12, "0-2 partition one, 4-6 partition one, 8-10 partition one"},
+        {"{\"start_after\":\"0s\",\"interval\":\"10s\",\"jitter\":0,"
+         "\"stagger\":{\"fault\":\"kill\",\"step\":\"2s\",\"order\":\"given\","
+         "\"target\":\"[n1,n3]\",\"duration\":\"1s\"}}",
+         18, "0-1 kill n1, 2-3 kill n3, 10-11 kill n1, 12-13 kill n3"},
+        /* one kind does not overlap itself: the step gives way */
+        {"{\"start_after\":\"0s\",\"stagger\":{\"fault\":\"stop\","
+         "\"order\":\"given\",\"step\":\"1s\",\"duration\":\"3s\","
+         "\"timeout\":\"2s\"}}",
+         12, "0-3 stop n1, 3-6 stop n2, 6-9 stop n3"},
+        {"{\"jitter\":0,\"phases\":["
+         "{\"name\":\"quiet\",\"length\":\"5s\"},"
+         "{\"length\":\"6s\",\"rate\":20,\"faults\":[{\"fault\":\"kill\","
+         "\"duration\":\"1s\"}]},"
+         "{\"faults\":[{\"fault\":\"null\",\"at\":\"1s\"},"
+         "{\"fault\":\"pause\",\"on\":{\"event\":\"invoke\"}}]}]}",
+         30, "5-6 kill one, 8-9 kill one, 11-13 pause one on, 12-14 null one"},
+        {"{\"max_concurrent\":3,\"tracks\":["
+         "{\"interval\":\"4s\",\"jitter\":0,\"faults\":[{\"fault\":\"null\"}]},"
+         "{\"start_after\":\"1s\",\"interval\":\"5s\",\"jitter\":0,"
+         "\"faults\":[{\"fault\":\"partition\"}]}]}",
+         13,
+         "0-2 null one, 1-3 partition one, 4-6 null one, 6-8 partition one, "
+         "8-10 null one"},
+        /* each event that counts sets off the next of three */
+        {"{\"faults\":[{\"fault\":\"kill\",\"target\":\"event\",\"on\":"
+         "{\"event\":\"ok\",\"function\":\"reserve\",\"limit\":3}}]}",
+         20, "3-5 kill event on, 3-5 kill event on, 3-5 kill event on"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[1024];
+
+        printf("# %s\n", cases[i].schedule);
+        outline(cases[i].schedule, cases[i].window_s * NS_PER_S, text,
+                sizeof(text));
+        CHECK_STR(text, cases[i].outline);
+    }
+}
+
+static void
+test_stagger_draws_each_round_anew(void)
+{
+    struct plan p;
+    unsigned other = 0;
+
+    build("{\"interval\":\"12s\",\"stagger\":{\"fault\":\"kill\","
+          "\"step\":\"2s\",\"duration\":\"1s\"}}",
+          3, &p);
+    CHECK(p.entry_count > 100);
+    for (size_t i = 0; i + 5 <= p.entry_count; i += 5) {
+        node_set seen = 0;
+
+        for (size_t k = 0; k < 5; k++) {
+            seen |= p.entries[i + k].spec.nodes;
+            other += p.entries[i + k].spec.nodes != p.entries[k].spec.nodes;
+        }
+        CHECK_INT(seen, 0x1f);
+    }
+    CHECK(other > 20);
+    plan_release(&p);
+}
+
+static const char *const everything =
+    "{\"max_concurrent\":3,\"beyond_budget\":true,"
+    "\"budget\":{\"nodes_down\":3,\"durability\":\"all\"},"
+    "\"share_nodes\":[[\"partition\",\"pause\"]],\"tracks\":["
+    "{\"rate\":12,\"faults\":[{\"fault\":\"kill\",\"weight\":3},"
+    "{\"fault\":\"partition\",\"shape\":\"one_way\"}]},"
+    "{\"faults\":[{\"fault\":\"pause\",\"on\":{\"fault\":\"kill\","
+    "\"step\":\"proved_healed\",\"after\":\"5ms\",\"every\":2,\"limit\":9,"
+    "\"node\":\"n2\"}},{\"fault\":\"null\",\"on\":{\"system\":"
+    "\"view-change\"}},{\"fault\":\"stop\",\"at\":\"30s\"}]}]}";
+
+static void
+test_every_plan_given_back_is_the_same(void)
+{
+    struct plan a, b;
+    struct error err = {0};
+    json_t *json;
+
+    build(everything, 7, &a);
+    CHECK_INT(a.trigger_count, 2);
+    CHECK(a.beyond_budget && a.durability_max == 5);
+    json = plan_to_json(&a);
+    CHECK_OK(plan_from_json(json, &b, &err), &err);
+    json_decref(json);
+    CLEANUP_FREE char *text_a = dump(&a);
+    CLEANUP_FREE char *text_b = dump(&b);
+    CHECK_STR(text_a, text_b);
+    CHECK(plan_may_share(&b, fault_find("pause"), fault_find("partition")));
+    CHECK(!plan_may_share(&b, fault_find("pause"), fault_find("kill")));
+    CHECK(!plan_may_share(&b, fault_find("pause"), fault_find("pause")));
+    for (size_t i = 0; i < b.entry_count; i++) {
+        char line[256];
+
+        plan_describe(&b.entries[i], line, sizeof(line));
+        CHECK(b.entries[i].on.kind != TRIGGER_FAULT ||
+              strstr(line, "pause one for 2.0 s, 5 ms after each 2. fault "
+                           "kill proved_healed at n2") != NULL);
+    }
+    plan_release(&a);
+    plan_release(&b);
+}
+
+/* Faults that a plan bounds by both budgets. */
+static void
+test_broken_state_has_a_budget_of_its_own(void)
+{
+    static const struct fault_ops rot = {.name = "rot",
+                                         .breaks_durability = true};
+    static const struct {
+        const char *schedule, *target;
+        bool fits;
+    } cases[] = {
+        {"{}", "minority", true},
+        {"{}", "majority", false},
+        {"{\"budget\":{\"durability\":\"one\"}}", "minority", false},
+        {"{\"budget\":{\"nodes_down\":\"none\"}}", "minority", true},
+        {"{\"beyond_budget\":true}", "all", true},
+        {"{\"beyond_budget\":true,\"budget\":{\"durability\":3}}", "all",
+         false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct plan_entry e = {.ops = &rot};
+        struct error err = {0};
+        struct plan p;
+
+        build(cases[i].schedule, 1, &p);
+        snprintf(e.target, sizeof(e.target), "%s", cases[i].target);
+        CHECK_OK(target_parse(e.target, 5, &e.spec, &err), &err);
+        CHECK_INT(plan_check_fit(&p, &e, &err), cases[i].fits ? 0 : -1);
+        CHECK(cases[i].fits ||
+              strstr(err.text, "breaks the durable state of") != NULL);
+        plan_release(&p);
+    }
+}
+
+static const struct {
+    const char *schedule, *says;
+} bad_schedules[] = {
+    {"{\"intervall\":\"6s\"}", "unknown key 'intervall'"},
+    {"{\"interval\":6}", "interval: not a duration"},
+    {"{\"interval\":\"1ms\"}", "interval: shorter"},
+    {"{\"jitter\":2}", "jitter: not a number from 0 to 1"},
+    {"{\"max_concurrent\":0}", "max_concurrent"},
+    {"{\"budget\":{\"nodes_down\":\"most\"}}", "nodes_down: not one of"},
+    {"{\"budget\":{\"nodes\":1}}", "unknown key 'nodes'"},
+    {"{\"faults\":{}}", "faults: not a list"},
+    {"{\"faults\":[3]}", "faults[0]: not an object"},
+    {"{\"faults\":[{\"fault\":\"kil\"}]}", "no fault 'kil'"},
+    {"{\"faults\":[{}]}", "no fault ''"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"target\":\"n9\"}]}", "target 'n9'"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"down\":\"1s\"}]}",
+     "unknown key 'down'"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"duration\":[\"3s\",\"1s\"]}]}",
+     "duration"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"duration\":[\"1s\"]}]}", "duration"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"target\":\"majority\"}]}",
+     "takes 3 of 5 nodes down"},
+    {"{\"budget\":{\"nodes_down\":\"none\"},"
+     "\"faults\":[{\"fault\":\"kill\"}]}",
+     "takes 1 of 5 nodes down"},
+    {"{\"faults\":[{\"fault\":\"stop\",\"timeout\":\"1h\"}]}",
+     "timeout: not from"},
+    {"[]", "not an object"},
+    {"{\"budget\":{\"durability\":\"majority\"}}",
+     "durability: 3 of 5 nodes is more than"},
+    {"{\"budget\":{\"durability\":-1}}", "durability: not one of none"},
+    {"{\"beyond_budget\":1}", "beyond_budget: not true or false"},
+    {"{\"rate\":5,\"interval\":\"5s\"}", "rate: not beside"},
+    {"{\"rate\":0}", "rate: not a number from 0.01 to 600"},
+    {"{\"share_nodes\":[\"kill\"]}", "share_nodes[0]: not a list"},
+    {"{\"share_nodes\":[[\"kill\",\"smash\"]]}",
+     "share_nodes[0]: there is no fault 'smash'"},
+    {"{\"phases\":[{},{}]}", "phases[0]: length: only the last"},
+    {"{\"phases\":[{\"budget\":{}}]}", "phases[0]: unknown key 'budget'"},
+    {"{\"tracks\":[{\"length\":\"5s\"}]}", "tracks[0]: length: only"},
+    {"{\"tracks\":[{\"phases\":[{\"tracks\":[{\"tracks\":[{}]}]}]}]}",
+     "more than 4 blocks in blocks"},
+    {"{\"flip_flop\":{\"faults\":[{\"fault\":\"kill\",\"weight\":2}]}}",
+     "flip_flop: faults[0]: takes no"},
+    {"{\"flip_flop\":{\"period\":\"1s\"}}", "flip_flop: faults: not a"},
+    {"{\"stagger\":{\"fault\":\"kill\",\"target\":\"one\"}}",
+     "stagger: target: 'one' is neither"},
+    {"{\"stagger\":{\"fault\":\"kill\",\"order\":\"up\"}}",
+     "stagger: order: 'up' is not one of drawn, given"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"at\":5}]}",
+     "faults[0]: at: not a duration"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"at\":[\"5s\",\"6s\"]}]}",
+     "kill at 6 s: it overlaps"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"target\":\"event\"}]}",
+     "target 'event' is for faults with 'on' only"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"on\":{}}]}",
+     "faults[0]: on: none of the keys"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"on\":{\"event\":\"done\"}}]}",
+     "on: event: 'done' is not one of invoke, ok, fail, unknown"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"on\":{\"fault\":\"smash\"}}]}",
+     "on: fault: there is no fault 'smash'"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"on\":{\"event\":\"ok\","
+     "\"node\":\"n7\"}}]}",
+     "on: node: 'n7' is not one of n1..n5"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"on\":{\"event\":\"ok\","
+     "\"limit\":1001}}]}",
+     "on: limit: not a whole number from 1 to 1000"},
+    {"{\"faults\":[{\"fault\":\"kill\",\"on\":{\"system\":\"x\","
+     "\"step\":\"healed\"}}]}",
+     "on: unknown key 'step'"},
+};
+
+static void
+test_bad_schedules_say_what_is_wrong(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(bad_schedules); i++) {
         struct plan p;
         struct error err = {0};
-        json_t *json = json_loads(cases[i].schedule, 0, NULL);
+        json_t *json = json_loads(bad_schedules[i].schedule, 0, NULL);
 
         CHECK(json != NULL);
-        printf("# %s\n", cases[i].schedule);
+        printf("# %s\n", bad_schedules[i].schedule);
         CHECK_INT(plan_build(json, 1, WINDOW_NS, 5, &p, &err), -1);
         CHECK_INT(err.kind, ERROR_CONFIG);
         printf("#   %s\n", err.text);
-        CHECK(strstr(err.text, cases[i].says) != NULL);
+        CHECK(strstr(err.text, bad_schedules[i].says) != NULL);
         json_decref(json);
     }
 }
@@ -368,6 +597,10 @@ main(void)
     RUN(test_longer_window_keeps_the_beginning);
     RUN(test_plan_given_back_is_the_same);
     RUN(test_no_schedule_is_an_empty_plan);
+    RUN(test_blocks_come_when_they_say);
+    RUN(test_stagger_draws_each_round_anew);
+    RUN(test_every_plan_given_back_is_the_same);
+    RUN(test_broken_state_has_a_budget_of_its_own);
     RUN(test_bad_schedules_say_what_is_wrong);
     RUN(test_edited_plans_are_checked);
     RUN(test_targets_parse);

@@ -330,6 +330,64 @@ test_status_and_collect_through_the_door(void)
     teardown(&f);
 }
 
+/* What one look reports, after the node said this. */
+static void
+check_watch(struct fixture *f, struct toy *toy, struct system_watch *state,
+            const char *answer, const char *expected)
+{
+    const char *const *events = system_replica_ops.events;
+    struct error err = {0};
+    char text[256] = "";
+    uint32_t seen = 0;
+
+    toy_set(toy, TOY_ANSWER, 200, answer);
+    CHECK_OK(
+        system_replica_ops.watch(&f->cluster, 1, NS_PER_S, state, &seen, &err),
+        &err);
+    for (unsigned i = 0; events[i] != NULL; i++) {
+        if (!(seen >> i & 1))
+            continue;
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s ",
+                 events[i]);
+    }
+    CHECK_STR(text, expected);
+}
+
+#define WATCHED(role, view, transfer, installed, pid)                          \
+    "{\"role\":\"" role "\",\"view\":" view ",\"snapshot_transfer\":" transfer \
+    ",\"snapshots_installed\":" installed ",\"pid\":" pid "}"
+
+static void
+test_watch_tells_what_changed(void)
+{
+    struct system_watch state = {0};
+    struct fixture f;
+    struct toy toy;
+
+    setup(&f);
+    toy_start(&toy);
+    f.cluster.nodes[1].doors[0].host_port = toy.port;
+    check_watch(&f, &toy, &state, WATCHED("primary", "4", "true", "2", "7"),
+                "");
+    check_watch(&f, &toy, &state, WATCHED("primary", "4", "true", "2", "7"),
+                "");
+    check_watch(&f, &toy, &state, WATCHED("backup", "4", "false", "3", "7"),
+                ""); /* the transfer seen before ended */
+    check_watch(&f, &toy, &state,
+                WATCHED("view_change", "4", "false", "3", "7"), "view-change ");
+    check_watch(&f, &toy, &state, WATCHED("primary", "5", "false", "3", "7"),
+                "view-change new-primary ");
+    check_watch(&f, &toy, &state, "nonsense", "");
+    check_watch(&f, &toy, &state, WATCHED("primary", "5", "false", "4", "7"),
+                "snapshot-transfer "); /* too quick to be seen */
+    check_watch(&f, &toy, &state, WATCHED("recovering", "5", "false", "0", "8"),
+                "recovery restart ");
+    check_watch(&f, &toy, &state, WATCHED("recovering", "5", "true", "0", "8"),
+                "snapshot-transfer ");
+    toy_stop(&toy);
+    teardown(&f);
+}
+
 int
 main(void)
 {
@@ -339,5 +397,6 @@ main(void)
     RUN(test_process_is_what_svc_says);
     RUN(test_stop_and_signal);
     RUN(test_status_and_collect_through_the_door);
+    RUN(test_watch_tells_what_changed);
     return tap_done();
 }
