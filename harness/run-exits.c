@@ -2,8 +2,9 @@
 /*
  * unexpected_exit: the guests' init writes each end of a daemon to the serial
  * console, which survives the daemon, its disk and its network.  An end by
- * SIGKILL, by SIGTERM or with status 0 is what faults ask for; every other one
- * (an assertion, a sanitizer, a refusal to start) is the daemon's own.
+ * SIGKILL, by SIGTERM or with status 0 is what faults ask for, and some faults
+ * give leave for more (fault_ops.may_exit, on the nodes they hit); every other
+ * one (an assertion, a sanitizer, a refusal to start) is the daemon's own.
  */
 #include "config.h"
 
@@ -19,20 +20,24 @@
 #define RUN_EXITS_NAMED_MAX 8 /* a witness is read by people */
 
 static bool
-run_exit_is_asked_for(const char *how)
+run_exit_is_asked_for(const struct run *r, unsigned node, const char *how)
 {
     int number = 0;
 
     if (sscanf(how, "signal %d", &number) == 1)
         return number == SIGKILL || number == SIGTERM;
-    return sscanf(how, "exit status %d", &number) == 1 && number == 0;
+    if (sscanf(how, "exit status %d", &number) != 1)
+        return false;
+    return number == 0 ||
+           (r->nemesis != NULL && nemesis_may_exit(r->nemesis, node, number));
 }
 
 /* Looks through one console; what is found is added to 'text'. */
 static unsigned
-run_exits_of(const struct run *r, const char *node, char *console,
+run_exits_of(const struct run *r, unsigned index, char *console,
              struct buf *text)
 {
+    const char *node = r->site.cluster.nodes[index].name;
     CLEANUP_FREE char *mark = xasprintf("service %s: pid ", r->system->name);
     unsigned count = 0;
     char *save = NULL;
@@ -42,7 +47,8 @@ run_exits_of(const struct run *r, const char *node, char *console,
         const char *what = strstr(line, mark);
         const char *how = what == NULL ? NULL : strstr(what, "ended, ");
 
-        if (how == NULL || run_exit_is_asked_for(how + strlen("ended, ")))
+        if (how == NULL ||
+            run_exit_is_asked_for(r, index, how + strlen("ended, ")))
             continue;
         if (count++ < RUN_EXITS_NAMED_MAX)
             buf_printf(text,
@@ -69,7 +75,7 @@ run_judge_exits(struct run *r)
         if (console == NULL)
             continue;
         consoles++;
-        count += run_exits_of(r, c->nodes[i].name, console, &text);
+        count += run_exits_of(r, i, console, &text);
     }
     if (count > 0) {
         json_array_append_new(r->own_checkers,

@@ -91,6 +91,12 @@ struct fault_ops {
     /* What its targets had acknowledged may be lost or wrong, although the
      * system did all it must: they count against the safety budget. */
     bool breaks_durability;
+    /*
+     * Statuses with which a target's daemon may end because of it, 0 after the
+     * last: a write that failed (74), a refusal of damaged state (76).  Ends
+     * by SIGKILL, SIGTERM or with 0 need no leave.  NULL: none.
+     */
+    const int *may_exit;
     /* Its targets start anew: what other faults did inside them is gone. */
     bool reboots;
     int (*setup)(struct fault *f, struct error *err); /* checks params */

@@ -18,6 +18,7 @@
 /* A fault that is due and could not begin yet is tried so often. */
 #define NEMESIS_TRY_NS (200 * NS_PER_MS)
 #define NEMESIS_HEAL_RETRY_NS (1 * NS_PER_S)
+#define NEMESIS_STATUS_COUNT 256 /* of a process */
 /* Faults due at once; more wait in the plan. */
 #define NEMESIS_PENDING_MAX 64
 #define NEMESIS_CAUSE_MAX 160
@@ -85,6 +86,7 @@ struct nemesis {
     atomic_bool shot_new; /* a trigger set something off */
     pthread_mutex_t lock; /* guards what follows */
     struct nemesis_summary summary;
+    bool may_exit[NODE_COUNT_MAX][NEMESIS_STATUS_COUNT];
     char current[NEMESIS_CURRENT_MAX];
     struct nemesis_trigger *triggers;
     unsigned trigger_count;
@@ -102,6 +104,8 @@ void nemesis_count(struct nemesis *n, unsigned *counter);
 /* Something of ours is broken: no more faults.  Logged the first time. */
 void nemesis_flag(struct nemesis *n, bool *flag, const struct error *err);
 void nemesis_show(struct nemesis *n);
+/* From now on: an inject that fails may have done half of its harm. */
+void nemesis_grant_exits(struct nemesis *n, const struct fault *f);
 
 /* What one line says; members that do not apply are NULL. */
 struct nemesis_step {

@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,6 +76,35 @@ nemesis_summary(struct nemesis *n, struct nemesis_summary *ret)
     pthread_mutex_lock(&n->lock);
     *ret = n->summary;
     pthread_mutex_unlock(&n->lock);
+}
+
+void
+nemesis_grant_exits(struct nemesis *n, const struct fault *f)
+{
+    const int *statuses = f->ops->may_exit;
+
+    pthread_mutex_lock(&n->lock);
+    for (size_t i = 0; statuses != NULL && statuses[i] != 0; i++) {
+        assert(statuses[i] > 0 && statuses[i] < NEMESIS_STATUS_COUNT);
+        for (unsigned node = 0; node < NODE_COUNT_MAX; node++)
+            if (f->targets >> node & 1)
+                n->may_exit[node][statuses[i]] = true;
+    }
+    pthread_mutex_unlock(&n->lock);
+}
+
+bool
+nemesis_may_exit(struct nemesis *n, unsigned node, int status)
+{
+    bool may;
+
+    assert(node < NODE_COUNT_MAX);
+    if (status < 0 || status >= NEMESIS_STATUS_COUNT)
+        return false;
+    pthread_mutex_lock(&n->lock);
+    may = n->may_exit[node][status];
+    pthread_mutex_unlock(&n->lock);
+    return may;
 }
 
 json_t *

@@ -126,6 +126,7 @@ nemesis_begin(struct nemesis *n, const struct plan_entry *e, node_set targets,
         return;
     }
     n->active_count++;
+    nemesis_grant_exits(n, &a->fault);
     nemesis_show(n);
     nemesis_aim_broken(n, a);
     if (e->ops->reboots)

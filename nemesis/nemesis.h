@@ -119,6 +119,12 @@ void nemesis_summary(struct nemesis *n, struct nemesis_summary *ret);
 json_t *nemesis_summary_to_json(const struct nemesis_summary *s);
 
 /*
+ * Whether a daemon of the node may have ended with this status because of a
+ * fault that was injected there, as fault_ops.may_exit says.
+ */
+bool nemesis_may_exit(struct nemesis *n, unsigned node, int status);
+
+/*
  * Undoes what the journal of a dead driver has pending, latest first, and
  * marks it done.  *ret_count: how many records were pending.  One that fails
  * does not keep the others from being undone; -1 names the first.  Refused
