@@ -56,6 +56,7 @@ struct disk_queue {
 
 struct disk {
     char *dir, *log_dir;
+    struct crash_plan *crash;
     struct meta identity; /* cluster and node; vsr is filled in per write */
     int lock_fd;
     struct durable_log *log; /* the worker's while 'busy' */
@@ -251,13 +252,15 @@ open_log(struct disk *d, const struct replica_options *o, struct vsr *v,
 }
 
 enum replica_exit
-disk_open(const struct replica_options *o, struct vsr *v, struct engine *engine,
-          struct disk **ret, struct disk_found *ret_found, struct error *err)
+disk_open(const struct replica_options *o, struct crash_plan *crash,
+          struct vsr *v, struct engine *engine, struct disk **ret,
+          struct disk_found *ret_found, struct error *err)
 {
     struct disk *d = xcalloc(1, sizeof(*d));
     enum replica_exit code;
 
     memset(ret_found, 0, sizeof(*ret_found));
+    d->crash = crash;
     d->dir = xstrdup(o->data);
     d->log_dir = xasprintf("%s/log", o->data);
     d->lock_fd = -1;
@@ -411,8 +414,33 @@ work_install(struct disk *d, const struct image *image, struct error *err)
     pthread_mutex_unlock(&d->snapshot_lock);
     if (rc < 0)
         return rc;
+    crash_point_pass(d->crash, CRASH_INSTALL);
     return durable_log_restart(d->log, d->generation, image->position.index + 1,
                                err);
+}
+
+static int
+work_append(struct disk *d, const struct disk_item *item, struct error *err)
+{
+    size_t len = item->frames.len;
+
+    crash_point_pass(d->crash, CRASH_BEFORE_APPEND);
+    if (crash_point_hit(d->crash, CRASH_APPEND)) {
+        durable_log_append(d->log, item->frames.data, len / 2, item->index,
+                           err);
+        crash_now(d->crash);
+    }
+    return durable_log_append(d->log, item->frames.data, len, item->index, err);
+}
+
+static int
+work_sync(struct disk *d, struct error *err)
+{
+    crash_point_pass(d->crash, CRASH_BEFORE_SYNC);
+    if (durable_log_sync(d->log, err) < 0)
+        return -1;
+    crash_point_pass(d->crash, CRASH_AFTER_SYNC);
+    return 0;
 }
 
 static int
@@ -420,14 +448,13 @@ work_item(struct disk *d, struct disk_item *item, struct error *err)
 {
     switch (item->type) {
     case DISK_APPEND:
-        return durable_log_append(d->log, item->frames.data, item->frames.len,
-                                  item->index, err);
+        return work_append(d, item, err);
     case DISK_TRUNCATE:
         return durable_log_truncate(d->log, item->index, err);
     case DISK_METADATA:
         return work_metadata(d, &item->metadata, err);
     case DISK_SYNC:
-        return durable_log_sync(d->log, err);
+        return work_sync(d, err);
     case DISK_RELEASE:
         return durable_log_release(d->log, item->index, err);
     case DISK_INSTALL:

@@ -58,7 +58,8 @@ struct disk;
  * Opens DIR, checks that it is this node's, feeds snapshot and entries to
  * vsr_restore_*() and the snapshot's state to 'engine' (fresh).
  */
-enum replica_exit disk_open(const struct replica_options *o, struct vsr *v,
+enum replica_exit disk_open(const struct replica_options *o,
+                            struct crash_plan *crash, struct vsr *v,
                             struct engine *engine, struct disk **ret,
                             struct disk_found *ret_found, struct error *err);
 

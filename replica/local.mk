@@ -6,6 +6,7 @@ libordeal_replica_a_SOURCES = \
 	%D%/bytes.h \
 	%D%/command.c %D%/command.h \
 	%D%/command-plain.c %D%/command-plain.h \
+	%D%/crash-point.c %D%/crash-point.h \
 	%D%/due-heap.c %D%/due-heap.h \
 	%D%/engine.c %D%/engine.h \
 	%D%/engine-plain.c %D%/engine-plain.h \

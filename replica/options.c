@@ -28,6 +28,8 @@ enum {
     OPTION_ENGINE,
     OPTION_BUG,
     OPTION_LIST_BUGS,
+    OPTION_CRASH_AT,
+    OPTION_LIST_CRASH_POINTS,
     OPTION_LOG_LEVEL,
     OPTION_HELP,
     OPTION_VERSION,
@@ -57,6 +59,8 @@ static const struct number_option numbers[] = {
      "entries between snapshots"},
     {"retain-entries", FIELD64(retain_entries), 0, 1u << 15,
      "entries kept behind the snapshot for slow peers"},
+    {"catch-up-entries", FIELD64(catch_up_entries), 1, 1u << 24,
+     "further behind a snapshot a peer gets the snapshot"},
     {"pipeline", FIELD64(pipeline_max), 1, VSR_PIPELINE_MAX,
      "entries in flight before 429"},
     {"disk-reserve-bytes", FIELD64(disk_reserve_bytes), 0, UINT64_C(1) << 40,
@@ -92,6 +96,8 @@ static const struct option option_table[] = {
     {"engine", required_argument, NULL, OPTION_ENGINE},
     {"bug", required_argument, NULL, OPTION_BUG},
     {"list-bugs", no_argument, NULL, OPTION_LIST_BUGS},
+    {"crash-at", required_argument, NULL, OPTION_CRASH_AT},
+    {"list-crash-points", no_argument, NULL, OPTION_LIST_CRASH_POINTS},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -114,6 +120,8 @@ print_help(const struct replica_options *defaults)
            "  --engine NAME          lease (default), quota, pool, block\n"
            "  --bug NAME             plant a bug (see --list-bugs)\n"
            "  --list-bugs            name and effect of each\n"
+           "  --crash-at NAME:N      end abruptly at a point, the N-th time\n"
+           "  --list-crash-points    name and place of each\n"
            "  --log-level LEVEL      error, warning, info, debug\n"
            "  --help, --version\n\n"
            "Numbers (default):\n");
@@ -126,7 +134,8 @@ print_help(const struct replica_options *defaults)
                (unsigned long long)value);
     }
     printf("\nExit status: 0 on SIGTERM, 64 usage, 74 failed write or sync,\n"
-           "76 corrupt durable state, 77 durable state of another node.\n");
+           "76 corrupt durable state, 77 durable state of another node,\n"
+           "86 a point of --crash-at.\n");
 }
 
 static int
@@ -292,6 +301,8 @@ parse_one(int option, const char *value, struct replica_options *o,
                              "--bug: no bug is named '%s'; see --list-bugs",
                              value);
         return 0;
+    case OPTION_CRASH_AT:
+        return crash_plan_parse(value, &o->crash, err);
     case OPTION_LOG_LEVEL:
         return parse_level(value, &o->log_level, err);
     default:
@@ -353,6 +364,7 @@ set_defaults(struct replica_options *o)
     o->request_timeout_ms = 5000;
     o->snapshot_interval = 2048;
     o->retain_entries = 8192;
+    o->catch_up_entries = 4096;
     o->pipeline_max = 1024;
     o->disk_reserve_bytes = 16u << 20;
 }
@@ -364,6 +376,8 @@ serve_information(int option, const struct replica_options *o)
         print_help(o);
     else if (option == OPTION_LIST_BUGS)
         bug_list(stdout);
+    else if (option == OPTION_LIST_CRASH_POINTS)
+        crash_point_list(stdout);
     else
         printf("ordeal-replica %s\n", PACKAGE_VERSION);
     return 1;
@@ -393,7 +407,7 @@ replica_options_parse(int argc, char **argv, struct replica_options *ret,
                              "see --help",
                              argv[optind - 1]);
         if (option == OPTION_HELP || option == OPTION_VERSION ||
-            option == OPTION_LIST_BUGS)
+            option == OPTION_LIST_BUGS || option == OPTION_LIST_CRASH_POINTS)
             return serve_information(option, ret);
         if (option != OPTION_CLIENT_ADDRESS) {
             if (parse_one(option, optarg, ret, err) < 0)

@@ -10,6 +10,7 @@
 #include "harness/base/error.h"
 #include "harness/base/log.h"
 #include "replica/bugs.h"
+#include "replica/crash-point.h"
 #include "replica/engine.h"
 #include "replica/vsr.h"
 
@@ -20,6 +21,7 @@ enum replica_exit {
     REPLICA_EXIT_IO = 74,       /* a write or sync failed */
     REPLICA_EXIT_CORRUPT = 76,  /* durable state is damaged */
     REPLICA_EXIT_IDENTITY = 77, /* durable state of another node or cluster */
+    REPLICA_EXIT_CRASH_POINT = 86, /* --crash-at */
 };
 
 #define REPLICA_NAME_SIZE 64
@@ -44,10 +46,11 @@ struct replica_options {
     bool new_cluster;
     const struct engine_ops *engine;
     enum bug bug;
+    struct crash_plan crash; /* as planned; the server counts in a copy */
     enum log_level log_level;
     struct engine_limits limits;
     uint64_t election_timeout_ms, heartbeat_ms, request_timeout_ms;
-    uint64_t snapshot_interval, retain_entries, pipeline_max;
+    uint64_t snapshot_interval, retain_entries, catch_up_entries, pipeline_max;
     uint64_t disk_reserve_bytes; /* less free space: 'overloaded' */
 };
 

@@ -222,7 +222,9 @@ answer_command(struct server *s, struct pending *p, const struct outcome *o)
     s->counters[o->cached ? COUNTER_CACHED : COUNTER_COMMITTED]++;
     set_outcome(body, o);
     set_text(body, "node", s->options->node);
+    crash_point_pass(&s->crash, CRASH_BEFORE_REPLY);
     http_respond(p->request, 200, body);
+    s->replied = true;
     pending_drop(s, p);
 }
 
@@ -585,6 +587,7 @@ route_status(struct server *s, struct http_request *r)
     set_u64(body, "applied", s->applied.index);
     set_u64(body, "slot", s->engine->ops->slot(s->engine));
     set_text(body, "recovery", vsr_recovery_name(v.recovery));
+    set_text(body, "recovery_start", vsr_recovery_name(s->recovery_start));
     set_text(body, "recovery_detail", detail);
     set_u64(body, "snapshot", v.snapshot);
     json_object_set_new(body, "snapshot_transfer",
@@ -705,6 +708,7 @@ route_metrics(struct server *s, struct http_request *r)
             {"entries_discarded_total", "counter", v.entries_discarded},
             {"snapshots_installed_total", "counter", v.snapshots_installed},
             {"stale_transfers_total", "counter", v.stale_refused},
+            {"catch_up_breaches_total", "counter", v.catch_up_breaches},
         };
 
         buf_init(&out, 64u << 10);

@@ -117,6 +117,8 @@ apply(struct server *s, const struct vsr_entry *e)
     s->chain = chain_next(s->chain, e);
     outcome_clear(o);
     o->index = e->index;
+    if (e->kind == ENTRY_KIND_COMMAND && s->status.role == VSR_ROLE_PRIMARY)
+        crash_point_pass(&s->crash, CRASH_AFTER_COMMIT);
     if (e->kind == ENTRY_KIND_COMMAND && !bug_skips_entry(s, e)) {
         struct engine_entry entry = {e->view, e->index, e->payload, e->length};
 
@@ -161,6 +163,7 @@ take_snapshot(struct server *s, struct vsr_position position)
     struct buf state, image;
 
     assert(position.index == s->applied.index);
+    crash_point_pass(&s->crash, CRASH_CHECKPOINT_BEGIN);
     snprintf(info.cluster, sizeof(info.cluster), "%s", s->options->cluster);
     snprintf(info.engine, sizeof(info.engine), "%s", s->engine->ops->name);
     buf_init(&state, SNAPSHOT_BYTES_MAX);
@@ -197,6 +200,8 @@ on_taken(void *ctx, struct vsr_position position, bool written)
                           .position = position};
 
     memset(&s->taking, 0, sizeof(s->taking));
+    if (written)
+        crash_point_pass(&s->crash, CRASH_CHECKPOINT_END);
     if (!s->stopping)
         server_step(s, &e);
     if (written && !s->stopping && s->status.snapshot == position.index &&
@@ -228,6 +233,7 @@ send_snapshot(struct server *s, const struct vsr_message *wanted)
         image = &s->served;
     if (image == NULL || m.offset > image->len)
         return;
+    crash_point_pass(&s->crash, CRASH_TRANSFER_SERVE);
     s->served_until_ns = uv_hrtime() + SERVED_NS;
     m.total = image->len;
     m.length = (uint32_t)(image->len - m.offset);
@@ -251,6 +257,7 @@ stage_snapshot(struct server *s, const struct vsr_action *a)
     s->staging.data = xrealloc(s->staging.data, s->staging.len + a->length + 1);
     memcpy(s->staging.data + s->staging.len, a->data, a->length);
     s->staging.len += a->length;
+    crash_point_pass(&s->crash, CRASH_TRANSFER_CHUNK);
 }
 
 /* Checks the staged bytes by loading them; NULL and err when they are bad. */
@@ -297,6 +304,7 @@ install_snapshot(struct server *s, const struct vsr_action *a)
         server_followup(s, &e);
         return;
     }
+    crash_point_pass(&s->crash, CRASH_INSTALL_BEGIN);
     s->staging.position = a->position;
     disk_install(s->disk, &s->staging, a->seq);
     /* The disk's item has the bytes until on_installed(). */
@@ -309,6 +317,7 @@ on_installed(void *ctx, struct vsr_position position)
     struct vsr_event e = {
         .type = VSR_EVENT_SNAPSHOT_INSTALLED, .position = position, .ok = true};
 
+    crash_point_pass(&s->crash, CRASH_INSTALL_END);
     log_info("server", "snapshot at %" PRIu64 " installed", position.index);
     newest_replace(s, &s->staging);
     memset(&s->staging, 0, sizeof(s->staging));
@@ -326,6 +335,8 @@ on_disk_done(void *ctx, uint64_t seq)
     struct server *s = ctx;
     struct vsr_event e = {.type = VSR_EVENT_DISK_DONE, .seq = seq};
 
+    if (s->status.role == VSR_ROLE_PRIMARY && s->status.commit < s->status.op)
+        crash_point_pass(&s->crash, CRASH_BEFORE_QUORUM);
     if (!s->stopping)
         server_step(s, &e);
 }
@@ -397,6 +408,10 @@ note_status(struct server *s)
                  ", commit %" PRIu64,
                  now.view, vsr_role_name(now.role), node_name(s, now.primary),
                  now.op, now.commit);
+    if (now.role == VSR_ROLE_VIEW_CHANGE && now.role != s->status.role)
+        crash_point_pass(&s->crash, CRASH_VIEW_CHANGE);
+    if (now.role == VSR_ROLE_PRIMARY && now.role != s->status.role)
+        crash_point_pass(&s->crash, CRASH_VIEW_START);
     if (now.recovery != s->status.recovery)
         log_info("server", "recovery: %s", vsr_recovery_name(now.recovery));
     s->status = now;
@@ -495,6 +510,9 @@ prepare_run(uv_prepare_t *prepare)
         server_step(s, &e);
     }
     again = http_run(s->http);
+    if (s->replied)
+        crash_point_pass(&s->crash, CRASH_AFTER_REPLY);
+    s->replied = false;
     disk_kick(s->disk);
     peers_flush(s->peers);
     if (again || s->more)
@@ -575,6 +593,7 @@ vsr_options(const struct replica_options *o, struct vsr_config *c)
     c->metadata_interval_ns = (uint64_t)NS_PER_S;
     c->snapshot_interval = (uint32_t)o->snapshot_interval;
     c->retain_entries = (uint32_t)o->retain_entries;
+    c->catch_up_entries = (uint32_t)o->catch_up_entries;
     c->pipeline_max = (uint32_t)o->pipeline_max;
     c->bug_stale_read = o->bug == BUG_STALE_READ;
     c->bug_ack_before_commit = o->bug == BUG_ACK_BEFORE_COMMIT;
@@ -588,6 +607,8 @@ server_init(struct server *s, const struct replica_options *o)
 
     memset(s, 0, sizeof(*s));
     s->options = o;
+    s->crash.at = o->crash.at;
+    s->crash.nth = o->crash.nth;
     vsr_options(o, &config);
     s->vsr = vsr_new(&config);
     vsr_actions_init(&s->actions);
@@ -633,11 +654,12 @@ server_recover(struct server *s, struct error *err)
     static const struct disk_events events = {on_disk_done, on_installed,
                                               on_taken};
     struct disk_found found;
-    enum replica_exit code =
-        disk_open(s->options, s->vsr, s->engine, &s->disk, &found, err);
+    enum replica_exit code = disk_open(s->options, &s->crash, s->vsr, s->engine,
+                                       &s->disk, &found, err);
 
     if (code != REPLICA_EXIT_OK)
         return code;
+    crash_point_pass(&s->crash, CRASH_RECOVERY);
     disk_start(s->disk, &s->loop, &events, s);
     s->newest = found.snapshot;
     engine_replaced(s, found.snapshot.position, found.snapshot_chain);
@@ -649,6 +671,7 @@ server_recover(struct server *s, struct error *err)
         return REPLICA_EXIT_CORRUPT;
     }
     vsr_status(s->vsr, &s->status);
+    s->recovery_start = s->status.recovery;
     log_info("server", "recovery: %s (%s)",
              vsr_recovery_name(s->status.recovery), s->start_detail);
     return REPLICA_EXIT_OK;
@@ -706,7 +729,12 @@ server_run(const struct replica_options *o)
         code = s->exit_code;
         api_abandon(s);
     } else {
-        log_error("server", "refusing to start: %s", err.text);
+        log_error("server", "recovery: refused_%s; refusing to start: %s",
+                  code == REPLICA_EXIT_CORRUPT    ? "corrupt"
+                  : code == REPLICA_EXIT_IDENTITY ? "identity"
+                  : code == REPLICA_EXIT_IO       ? "io"
+                                                  : "usage",
+                  err.text);
         if (s->peers != NULL)
             peers_close(s->peers);
     }

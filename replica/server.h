@@ -90,6 +90,8 @@ enum server_counter {
 
 struct server {
     const struct replica_options *options;
+    struct crash_plan crash;
+    bool replied; /* an answer to a command waits to be sent */
     uv_loop_t loop;
     uv_prepare_t prepare;
     uv_idle_t idle;
@@ -115,6 +117,7 @@ struct server {
 
     struct disk *disk;
     char start_detail[160];
+    enum vsr_recovery recovery_start; /* before anything came from a peer */
     struct image newest, served, taking, staging;
     struct vsr_position staging_position;
     uint64_t served_until_ns;

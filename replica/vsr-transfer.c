@@ -7,8 +7,8 @@
  * one outstanding request at a time, until the end of the other's log.  If the
  * other has a different entry there, go back by views until one agrees: all
  * after it is cut when the first different entry comes.  If the other has
- * released those entries, its snapshot is fetched in pieces, staged, installed,
- * and the suffix follows.
+ * released those entries, or they are more than the budget of a catch-up, its
+ * snapshot is fetched in pieces, staged, installed, and the suffix follows.
  *
  * Happy path of recovery (a disk was lost): ask all which life of this disk
  * they know; announce the next one, which a majority of the others makes
@@ -101,6 +101,15 @@ offer_snapshot(const struct vsr *v, struct vsr_message *answer)
     answer->snapshot = v->snapshot;
 }
 
+/* Too far behind for entries: it would fall back further meanwhile.  Judged by
+ * the snapshot, so that taking it is always progress. */
+static bool
+beyond_budget(const struct vsr *v, uint64_t index)
+{
+    return v->snapshot.index > index &&
+           v->snapshot.index - index > v->config.catch_up_entries;
+}
+
 void
 vsr_on_get_entries(struct vsr *v, const struct vsr_message *m)
 {
@@ -115,6 +124,9 @@ vsr_on_get_entries(struct vsr *v, const struct vsr_message *m)
         a.result = VSR_TRANSFER_MISMATCH;
         a.hint = vsr_at(v, v->op);
     } else if (m->prev.index < v->base.index) {
+        offer_snapshot(v, &a);
+    } else if (beyond_budget(v, m->prev.index)) {
+        v->counters.catch_up_breaches++;
         offer_snapshot(v, &a);
     } else if (vsr_view_at(v, m->prev.index) != m->prev.view) {
         uint64_t hint = vsr_last_not_above(v, m->prev.index, m->prev.view);

@@ -223,7 +223,8 @@ vsr_config_init(struct vsr_config *c, uint8_t replica, uint8_t replica_count,
                              .log_entries_max = 65536,
                              .log_bytes_max = 64u << 20,
                              .snapshot_interval = 16384,
-                             .retain_entries = 8192};
+                             .retain_entries = 8192,
+                             .catch_up_entries = 4096};
 }
 
 #define NAME_OF(names, value)                                                  \

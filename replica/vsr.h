@@ -373,13 +373,16 @@ struct vsr_config {
     uint64_t log_bytes_max;     /* payload bytes in memory, the same */
     uint32_t snapshot_interval; /* entries between TAKE_SNAPSHOTs */
     uint32_t retain_entries;    /* kept behind the snapshot for slow peers */
-    bool bug_stale_read;        /* planted bugs of the daemon */
+    /* Budget of a catch-up by entries: who is further behind the snapshot
+     * gets the snapshot, also where the entries are still there. */
+    uint32_t catch_up_entries;
+    bool bug_stale_read; /* planted bugs of the daemon */
     bool bug_ack_before_commit;
     enum vsr_mutation mutation;
 };
 
 /* Defaults: 300 ms, 60 ms, 100 ms, 500 ms; 1024 in flight, 1024 reads; 65536
- * entries, 64 MiB; snapshot each 16384, 8192 retained. */
+ * entries, 64 MiB; snapshot each 16384, 8192 retained, catch-up up to 4096. */
 void vsr_config_init(struct vsr_config *c, uint8_t replica,
                      uint8_t replica_count, uint64_t seed);
 
@@ -449,6 +452,7 @@ struct vsr_status {
     uint64_t entries_discarded; /* of its own divergent suffix */
     uint64_t stale_refused;     /* transfers of a wrong session or view */
     bool snapshot_transfer;     /* it fetches a snapshot now */
+    uint64_t catch_up_breaches; /* catch-ups that were sent a snapshot */
 };
 
 void vsr_status(const struct vsr *v, struct vsr_status *ret);

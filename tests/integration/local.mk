@@ -35,6 +35,26 @@ test_replica_engines_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 test_replica_engines_LDADD = libordeal-base.a $(JANSSON_LIBS)
 EXTRA_test_replica_engines_DEPENDENCIES = ordeal-replica
 
+check_PROGRAMS += test-replica-crash
+TESTS += test-replica-crash
+test_replica_crash_SOURCES = %D%/test-replica-crash.c \
+	tests/lib/ports.h \
+	tests/lib/replica-cluster.c tests/lib/replica-cluster.h \
+	tests/lib/link-proxy.h
+test_replica_crash_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+test_replica_crash_LDADD = $(ORDEAL_REPLICA_LIBS)
+EXTRA_test_replica_crash_DEPENDENCIES = ordeal-replica
+
+check_PROGRAMS += test-replica-recovery
+TESTS += test-replica-recovery
+test_replica_recovery_SOURCES = %D%/test-replica-recovery.c \
+	tests/lib/ports.h \
+	tests/lib/replica-cluster.c tests/lib/replica-cluster.h \
+	tests/lib/link-proxy.h
+test_replica_recovery_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+test_replica_recovery_LDADD = libordeal-base.a $(JANSSON_LIBS)
+EXTRA_test_replica_recovery_DEPENDENCIES = ordeal-replica
+
 TESTS += %D%/bad-input.sh
 EXTRA_DIST += %D%/bad-input.sh
 

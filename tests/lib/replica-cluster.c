@@ -57,7 +57,7 @@ cluster_init(struct replica_cluster *c, const char *const *arguments)
     snprintf(c->dir, sizeof(c->dir), "replica-cluster.XXXXXX");
     if (mkdtemp(c->dir) == NULL)
         abort();
-    c->base_port = ports_block(2 * CLUSTER_NODES);
+    c->base_port = ports_block(3 * CLUSTER_NODES);
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         real[i] = (uint16_t)(c->base_port + CLUSTER_NODES + i);
     c->links = xcalloc(1, sizeof(*c->links));
@@ -107,11 +107,17 @@ daemon_path(void)
     return path;
 }
 
+static unsigned
+peer_port(const struct replica_cluster *c, unsigned node)
+{
+    return c->base_port + CLUSTER_NODES * (c->moved[node] ? 2u : 1u) + node;
+}
+
 static void
 child_exec(const struct replica_cluster *c, unsigned node, bool new_cluster)
 {
     char name[8], data[128], listen[32], peers[CLUSTER_NODES][40], log[128];
-    const char *argv[24 + CLUSTER_ARGUMENTS_MAX];
+    const char *argv[26 + CLUSTER_ARGUMENTS_MAX];
     unsigned n = 0;
     int fd;
 
@@ -129,7 +135,7 @@ child_exec(const struct replica_cluster *c, unsigned node, bool new_cluster)
     argv[n++] = listen;
     for (unsigned i = 0; i < CLUSTER_NODES; i++) {
         snprintf(peers[i], sizeof(peers[i]), "n%u=127.0.0.1:%u", i + 1,
-                 i == node || c->direct ? c->base_port + CLUSTER_NODES + i
+                 i == node || c->direct ? peer_port(c, i)
                                         : c->links->ports[node][i]);
         argv[n++] = "--peer";
         argv[n++] = peers[i];
@@ -138,6 +144,10 @@ child_exec(const struct replica_cluster *c, unsigned node, bool new_cluster)
         argv[n++] = "--new-cluster";
     for (unsigned i = 0; c->arguments[i] != NULL; i++)
         argv[n++] = c->arguments[i];
+    if (c->crash_at[node] != NULL) {
+        argv[n++] = "--crash-at";
+        argv[n++] = c->crash_at[node];
+    }
     argv[n] = NULL;
     if (c->file_bytes_max > 0) {
         struct rlimit limit = {c->file_bytes_max, c->file_bytes_max};
@@ -236,18 +246,26 @@ cluster_heal(struct replica_cluster *c)
 }
 
 int
+cluster_ended(struct replica_cluster *c, unsigned node)
+{
+    int status;
+
+    if (c->pids[node] == 0 || waitpid(c->pids[node], &status, WNOHANG) == 0)
+        return -1;
+    c->pids[node] = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int
 cluster_wait(struct replica_cluster *c, unsigned node)
 {
     int64_t deadline_ms = cluster_now_ms() + 10000;
-    int status;
+    int code;
 
-    while (waitpid(c->pids[node], &status, WNOHANG) == 0) {
-        if (cluster_now_ms() > deadline_ms)
-            return -1;
+    while ((code = cluster_ended(c, node)) < 0 &&
+           cluster_now_ms() <= deadline_ms)
         cluster_sleep_ms(5);
-    }
-    c->pids[node] = 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return code;
 }
 
 /* ---- HTTP ---- */
@@ -522,6 +540,22 @@ cluster_wait_status(struct replica_cluster *c, unsigned node, const char *key,
         cluster_sleep_ms(20);
     }
     return true;
+}
+
+int64_t
+cluster_metric(struct replica_cluster *c, unsigned node, const char *name)
+{
+    struct http_client h = {-1, cluster_client_port(c, node)};
+    CLEANUP_FREE char *response = xcalloc(1, RESPONSE_BYTES_MAX);
+    CLEANUP_FREE char *line = xasprintf("\nordeal_replica_%s ", name);
+    const char *body = NULL, *at;
+
+    if (http_client_send(&h, "GET", "/metrics", "") == 0)
+        body = read_response(h.fd, response, RESPONSE_BYTES_MAX,
+                             cluster_now_ms() + 7000);
+    http_client_close(&h);
+    at = body == NULL ? NULL : strstr(body, line);
+    return at == NULL ? -1 : strtoll(at + strlen(line), NULL, 10);
 }
 
 bool

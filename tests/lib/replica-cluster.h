@@ -22,8 +22,10 @@ struct replica_cluster {
     bool started[CLUSTER_NODES];
     bool paused[CLUSTER_NODES];
     const char *arguments[CLUSTER_ARGUMENTS_MAX + 1]; /* NULL-terminated */
-    uint64_t file_bytes_max;  /* limit of a started process; 0: none */
-    struct link_proxy *links; /* between the replicas */
+    const char *crash_at[CLUSTER_NODES]; /* of the next start; NULL: none */
+    bool moved[CLUSTER_NODES]; /* its peer address is another; with direct */
+    uint64_t file_bytes_max;   /* limit of a started process; 0: none */
+    struct link_proxy *links;  /* between the replicas */
     bool direct; /* replicas reach each other without the links, which then cut
                   * nothing: for benchmarks; set before the first start */
 };
@@ -56,6 +58,9 @@ void cluster_kill(struct replica_cluster *c, unsigned node);
 
 /* Exit status of a process that ends by itself; -1 after 10 s. */
 int cluster_wait(struct replica_cluster *c, unsigned node);
+
+/* The same at once; -1 while it runs, or when it did not. */
+int cluster_ended(struct replica_cluster *c, unsigned node);
 
 /* The path of a node's directory or of a file in it; a static buffer. */
 const char *cluster_path(const struct replica_cluster *c, unsigned node,
@@ -119,6 +124,10 @@ const char *cluster_status_field(struct replica_cluster *c, unsigned node,
                                  const char *key);
 bool cluster_wait_status(struct replica_cluster *c, unsigned node,
                          const char *key, const char *wanted, int timeout_ms);
+
+/* A number of /metrics without labels; -1: not there. */
+int64_t cluster_metric(struct replica_cluster *c, unsigned node,
+                       const char *name);
 
 /* All running nodes have applied what the primary has, and agree on it. */
 bool cluster_digests_agree(struct replica_cluster *c, unsigned primary);

@@ -31,6 +31,7 @@ draw_config(struct profile *p, struct rng *r, unsigned mutation)
     c->log_bytes_max = 1u << 20;
     c->snapshot_interval = 8 + (uint32_t)rng_below(r, 80);
     c->retain_entries = (uint32_t)rng_below(r, 24);
+    c->catch_up_entries = 1 + (uint32_t)(p->fault_ns % 40);
     c->bug_stale_read = mutation == SIM_BUG_STALE_READ;
     c->bug_ack_before_commit = mutation == SIM_BUG_ACK_BEFORE_COMMIT;
     if (mutation < VSR_MUTATION_COUNT)
