@@ -25,6 +25,15 @@
  *   - an open call is used only right before a call that needs it
  *   - of open calls that were used instead of each other, it is better to have
  *     used the one that can do less (struct model_ops, covers)
+ *   - a pass keeps a few configurations of one state and one set of linearized
+ *     calls, no more: two that are most alike are joined into one that used
+ *     only what both used.  It can do whatever either can, and perhaps more, so
+ *     that INVALID stays proven, while an order found at the end counts when it
+ *     uses no open call twice.  If there is none, the next pass keeps more
+ *
+ * What one pass forgets is which open calls explained the past.  Most
+ * contradictions do not turn on that, and are found at the price of a history
+ * without open calls; the last pass, which joins nothing, is the exact search.
  *
  * Memory: configurations times live calls, and twelve bytes for each call in an
  * explanation that still lives, which share their beginnings (struct node).
@@ -75,6 +84,11 @@ struct cover {
 #define COVER_MAX 2048
 #define UNQUEUED (UINT32_MAX - 1)
 
+/* Configurations of one state and one set of linearized calls that a pass keeps
+ * from answer to answer.  A pass that keeps hundreds costs as much as the exact
+ * one and decides less. */
+static const uint32_t breadths[] = {1, 16, UINT32_MAX};
+
 struct set {
     uint64_t *items;
     struct digest *digests;
@@ -114,7 +128,14 @@ struct search {
     struct live_list buckets;
     uint32_t bucket;     /* none below it has anything */
     uint32_t target;     /* bit of the call that must be linearized */
-    uint64_t *candidate; /* room for one configuration */
+    uint64_t *candidate; /* room for one configuration, */
+    uint64_t *join;      /* and for what two have in common */
+    uint32_t passes;     /* that came to the end; the last one joins nothing */
+    bool joined;         /* in this pass */
+    uint32_t sure;       /* the event when it was first */
+    uint32_t proven;     /* the event that the passes before came to for sure */
+    uint32_t *order;     /* what a pass that joined found */
+    uint32_t order_count;
     struct node **chunks;
     uint32_t chunk_count, chunk_cap, node_count, node_free;
     uint64_t configurations;
@@ -339,13 +360,16 @@ set_remove(struct search *s, struct set *set, uint32_t *link)
     }
 }
 
-/* Whether something in the set is at least as good; what is worse goes. */
+/* Whether something in the set is at least as good; what is worse goes.  If
+ * not, how many are left of the same hash. */
 static bool
 set_dominated(struct search *s, struct set *set, const struct digest *digest,
-              uint32_t state, const uint64_t *bits)
+              uint32_t state, const uint64_t *bits, uint32_t *ret_alike)
 {
     uint32_t effect = s->w->effect_words;
     uint32_t *head = &set->heads[digest->hash & set->head_mask], *link = head;
+
+    *ret_alike = 0;
 
     while (*link != NONE) {
         uint32_t i = *link;
@@ -369,6 +393,7 @@ set_dominated(struct search *s, struct set *set, const struct digest *digest,
                 continue;
             }
         }
+        *ret_alike += d->hash == digest->hash;
         link = &d->chain;
     }
     return false;
@@ -395,17 +420,75 @@ set_place(struct search *s, struct set *set)
     return set->item_count++;
 }
 
+/* How many bits beyond those of effects two have in common. */
+static uint32_t
+rest_common(const struct search *s, const uint64_t *x, const uint64_t *y)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = s->w->effect_words; i < s->w->words; i++) {
+        count += (uint32_t)__builtin_popcountll(x[i] & y[i]);
+    }
+    return count;
+}
+
+/* Takes the one out that has most in common with 'bits', and leaves that in
+ * s->join.  False: there is none of this state and these linearized calls. */
+static bool
+set_join(struct search *s, struct set *set, const struct digest *digest,
+         uint32_t state, const uint64_t *bits)
+{
+    uint32_t *link = &set->heads[digest->hash & set->head_mask], *best = NULL;
+    uint32_t most = 0;
+
+    for (; *link != NONE; link = &set->digests[*link].chain) {
+        struct configuration *c = set_at(s, set, *link);
+        if (set->digests[*link].hash != digest->hash || c->state != state ||
+            !words_equal(bits_of(c), bits, s->w->effect_words)) {
+            continue;
+        }
+        uint32_t common = rest_common(s, bits_of(c), bits);
+        if (best == NULL || common > most) {
+            best = link;
+            most = common;
+        }
+    }
+    if (best == NULL) {
+        return false;
+    }
+    const uint64_t *have = bits_of(set_at(s, set, *best));
+    for (uint32_t i = 0; i < s->w->words; i++) {
+        s->join[i] = bits[i] & have[i];
+    }
+    set_remove(s, set, best);
+    if (!s->joined) {
+        s->joined = true;
+        s->sure = s->event;
+    }
+    return true;
+}
+
 /*
- * Adds state and bits unless dominated (NULL).  The caller gives it its node.
+ * Adds state and bits unless dominated (NULL), or what they have in common with
+ * another, if there are too many.  The caller gives it its node.
  */
 static struct configuration *
 set_add(struct search *s, struct set *set, uint32_t state, const uint64_t *bits)
 {
     struct digest digest = set_digest(s, state, bits);
+    uint32_t alike;
 
     if ((set->live > set->head_mask && !set_grow(s, set)) ||
-        set_dominated(s, set, &digest, state, bits)) {
+        set_dominated(s, set, &digest, state, bits, &alike)) {
         return NULL;
+    }
+    while (set == &s->next && alike >= breadths[s->passes] &&
+           set_join(s, set, &digest, state, bits)) {
+        bits = s->join;
+        digest = set_digest(s, state, bits);
+        if (set_dominated(s, set, &digest, state, bits, &alike)) {
+            return NULL;
+        }
     }
     uint32_t i = set_place(s, set);
     if (i == NONE) {
@@ -860,6 +943,123 @@ invoked(struct search *s, uint32_t member)
     }
 }
 
+/* ---- the end of a pass ---- */
+
+/* The calls on the way to a configuration; NULL: memory. */
+static uint32_t *
+explanation(struct search *s, uint32_t item, uint32_t *ret_count)
+{
+    uint32_t node = set_at(s, &s->now, item)->node, count = 0;
+
+    for (uint32_t n = node; n != NONE; n = node_at(s, n)->parent) {
+        count++;
+    }
+    if (!budget_take(s->b, (size_t)count * sizeof(uint32_t))) {
+        return NULL;
+    }
+    uint32_t *calls = xcalloc((size_t)count + 1, sizeof(*calls));
+    *ret_count = count;
+    for (uint32_t n = node; n != NONE; n = node_at(s, n)->parent) {
+        calls[--count] = node_at(s, n)->call;
+    }
+    return calls;
+}
+
+/* Whether no call comes twice; also false without the memory to say so. */
+static bool
+all_differ(struct search *s, const uint32_t *calls, uint32_t count)
+{
+    const struct problem *p = s->w->p;
+    uint32_t first = problem_call(p, 0);
+    size_t words = (problem_call(p, p->count - 1) - first) / 64 + 1;
+    uint32_t i = 0;
+
+    if (!budget_take(s->b, words * sizeof(uint64_t))) {
+        return false;
+    }
+    uint64_t *seen = xcalloc(words, sizeof(*seen));
+    while (i < count && !bit_get(seen, calls[i] - first)) {
+        bit_set(seen, calls[i] - first);
+        i++;
+    }
+    free(seen);
+    budget_give(s->b, words * sizeof(uint64_t));
+    return i == count;
+}
+
+/* Whether one of those that are left stands for an order of all calls, which
+ * then is in s->order. */
+static bool
+pass_proves(struct search *s)
+{
+    for (uint32_t i = 0; i < s->now.item_count && s->order == NULL; i++) {
+        uint32_t count = 0;
+        if (set_at(s, &s->now, i)->state == NONE) {
+            continue;
+        }
+        if (budget_expired(s->b)) {
+            s->expired = true;
+            return false;
+        }
+        uint32_t *effects = explanation(s, i, &count);
+        if (effects == NULL) {
+            return false;
+        }
+        if (!s->joined || all_differ(s, effects, count)) {
+            s->order = search_place_pure(s->w, s->b, effects, count, NULL,
+                                         &s->order_count);
+        }
+        budget_free(s->b, effects, count, sizeof(*effects));
+    }
+    return s->order != NULL;
+}
+
+/* How far into the events it is explained for sure. */
+static uint32_t
+decided_event(const struct search *s)
+{
+    uint32_t event = s->joined ? s->sure : s->event;
+
+    return event > s->proven ? event : s->proven;
+}
+
+/* From the beginning, with room for more. */
+static void
+pass_begin(struct search *s)
+{
+    s->proven = decided_event(s);
+    s->passes++;
+    s->joined = false;
+    s->event = 0;
+    for (uint32_t i = 0; i < s->now.item_count; i++) {
+        struct configuration *c = set_at(s, &s->now, i);
+        if (c->state != NONE) {
+            node_drop(s, c->node);
+        }
+    }
+    live_release(&s->live);
+    uint32_t first = space_first(&s->space);
+    memset(s->candidate, 0, s->w->words * sizeof(*s->candidate));
+    if (first == SPACE_FULL || !live_init(&s->live, s->w, &s->space, s->b) ||
+        !set_reset(s, &s->now, 1) ||
+        set_add(s, &s->now, first, s->candidate) == NULL) {
+        s->failed = true;
+    }
+}
+
+/* The history is at its end. */
+static enum search_status
+pass_end(struct search *s)
+{
+    if (!s->joined || pass_proves(s)) {
+        return SEARCH_VALID;
+    }
+    if (!s->expired) {
+        pass_begin(s);
+    }
+    return SEARCH_RUNNING;
+}
+
 static enum search_status
 configurations_run(void *search, uint64_t steps)
 {
@@ -891,7 +1091,10 @@ configurations_run(void *search, uint64_t steps)
             continue;
         }
         if (s->event == w->event_count) {
-            return SEARCH_VALID;
+            if (pass_end(s) == SEARCH_VALID) {
+                return SEARCH_VALID;
+            }
+            continue;
         }
         uint32_t member = w->events[s->event] >> 1;
         if ((w->events[s->event] & 1) == 0) {
@@ -930,6 +1133,13 @@ cover_init(struct search *s)
     s->cover.group = xcalloc(bits, sizeof(*s->cover.group));
 }
 
+/* Of the sets that a search needs beside its configurations. */
+static uint32_t
+search_words(const struct window *w)
+{
+    return w->words * 3 + 1;
+}
+
 static void
 configurations_release(void *search)
 {
@@ -953,7 +1163,8 @@ configurations_release(void *search)
         budget_free(b, s->chunks[i], NODE_CHUNK, sizeof(struct node));
     }
     budget_free(b, s->chunks, s->chunk_cap, sizeof(*s->chunks));
-    budget_free(b, s->candidate, s->w->words * 2 + 1, sizeof(uint64_t));
+    budget_free(b, s->candidate, search_words(s->w), sizeof(uint64_t));
+    free(s->order);
     space_release(&s->space);
     budget_give(b, sizeof(*s));
     free(s);
@@ -962,7 +1173,7 @@ configurations_release(void *search)
 static void *
 configurations_make(const struct window *w, struct budget *b)
 {
-    size_t bits = ((size_t)w->words * 2 + 1) * sizeof(uint64_t);
+    size_t bits = (size_t)search_words(w) * sizeof(uint64_t);
     struct space space;
 
     if (!space_init(&space, w->p, b)) {
@@ -979,8 +1190,9 @@ configurations_make(const struct window *w, struct budget *b)
     s->space = space;
     s->stride = sizeof(struct configuration) / sizeof(uint64_t) + w->words;
     s->node_free = NONE;
-    s->candidate = xcalloc(w->words * 2 + 1, sizeof(uint64_t));
+    s->candidate = xcalloc(search_words(w), sizeof(uint64_t));
     s->fresh = s->candidate + w->words;
+    s->join = s->fresh + w->words;
     if (!live_init(&s->live, w, &s->space, b) || !set_reset(s, &s->now, 1) ||
         set_add(s, &s->now, first, s->candidate) == NULL) {
         configurations_release(s);
@@ -990,34 +1202,13 @@ configurations_make(const struct window *w, struct budget *b)
     return s;
 }
 
-/* The calls on the way to a configuration that is left. */
-static uint32_t *
-explanation(struct search *s, uint32_t *ret_count)
-{
-    uint32_t item = 0, count = 0;
-
-    while (set_at(s, &s->now, item)->state == NONE) {
-        item++;
-    }
-    uint32_t node = set_at(s, &s->now, item)->node;
-    for (uint32_t n = node; n != NONE; n = node_at(s, n)->parent) {
-        count++;
-    }
-    if (!budget_take(s->b, (size_t)count * sizeof(uint32_t))) {
-        return NULL;
-    }
-    uint32_t *calls = xcalloc((size_t)count + 1, sizeof(*calls));
-    *ret_count = count;
-    for (uint32_t n = node; n != NONE; n = node_at(s, n)->parent) {
-        calls[--count] = node_at(s, n)->call;
-    }
-    return calls;
-}
-
 static uint32_t
 configurations_progress(const void *search)
 {
-    return ((const struct search *)search)->event;
+    const struct search *s = search;
+
+    /* Another pass is a step on; only whether it changes counts. */
+    return s->passes * (s->w->event_count + 1) + s->event;
 }
 
 static bool
@@ -1025,7 +1216,6 @@ configurations_finish(void *search, enum search_status status,
                       struct decision *ret)
 {
     struct search *s = search;
-    uint32_t count = 0;
 
     ret->steps = s->space.step_count;
     ret->configurations = s->configurations;
@@ -1033,18 +1223,17 @@ configurations_finish(void *search, enum search_status status,
         search_core(s->w, s->event, ret);
         return true;
     }
-    search_prefix(s->w, s->event, ret);
+    search_prefix(s->w, decided_event(s), ret);
     if (status != SEARCH_VALID) {
         return true;
     }
-    uint32_t *effects = explanation(s, &count);
-    if (effects == NULL) {
+    if (s->order == NULL && !pass_proves(s)) {
         return false;
     }
-    ret->order =
-        search_place_pure(s->w, s->b, effects, count, NULL, &ret->order_count);
-    budget_free(s->b, effects, count, sizeof(*effects));
-    return ret->order != NULL;
+    ret->order = s->order;
+    ret->order_count = s->order_count;
+    s->order = NULL;
+    return true;
 }
 
 const struct search_ops search_configurations = {

@@ -142,6 +142,86 @@ test_agree_with_brute_force(void)
     }
 }
 
+/* ---- many open calls ---- */
+
+static enum verdict
+open_decide(const struct engine_ops *e, const struct problem *p,
+            struct decision *ret)
+{
+    struct budget b = big_budget();
+
+    b.memory_bytes = (size_t)16 << 20; /* a few are too hard for either */
+    engine_decide(e, p, &b, ret);
+    return ret->verdict;
+}
+
+/* Where brute force cannot be asked, one search is asked about the other. */
+static void
+open_trial(const struct calls *c, uint64_t counts[3])
+{
+    struct problem p = {c, NULL, c->count, VALUE_ABSENT};
+    char reason[REASON_TEXT_MAX];
+    struct decision x, y;
+    enum verdict breadth = open_decide(&engine_configurations, &p, &x);
+    enum verdict depth = open_decide(&engine_depth, &p, &y);
+
+    counts[breadth]++;
+    if (breadth != VERDICT_UNKNOWN && depth != VERDICT_UNKNOWN) {
+        if (breadth != depth) {
+            printf("# %s: %s and %s\n", c->model->name, verdict_name(breadth),
+                   verdict_name(depth));
+            print_calls(c);
+        }
+        CHECK_INT(breadth, depth);
+    }
+    if (breadth == VERDICT_VALID) {
+        CHECK(problem_replay(&p, x.order, x.order_count, reason));
+    } else if (breadth == VERDICT_INVALID) {
+        struct problem core = {c, x.core, x.core_count, VALUE_ABSENT};
+        struct decision again;
+        CHECK(open_decide(&engine_depth, &core, &again) != VERDICT_VALID);
+        decision_release(&again);
+    }
+    decision_release(&x);
+    decision_release(&y);
+}
+
+/* What is joined must never be told from what is true. */
+static void
+test_agree_on_open_calls(void)
+{
+    uint64_t seed = number_from_environment("ORDEAL_TEST_SEED", SEED_DEFAULT);
+    uint64_t count =
+        number_from_environment("ORDEAL_TRIALS", TRIALS_DEFAULT) / 5 + 1;
+
+    for (uint32_t m = 0; m < RANDOM_MODEL_COUNT; m++) {
+        uint64_t counts[3] = {0};
+        for (uint64_t i = 0; i < count; i++) {
+            struct rng rng;
+            rng_init(&rng, seed + i);
+            struct random_options options = {
+                .seed = rng_u64(&rng),
+                .calls = 12 + (uint32_t)rng_below(&rng, 18),
+                .clients = 2 + (uint32_t)rng_below(&rng, 3),
+                .values = 2 + (uint32_t)rng_below(&rng, 3),
+                .crashes = 6 + (uint32_t)rng_below(&rng, 12),
+            };
+            struct calls *c = random_calls(&random_models[m], &options);
+            for (uint64_t n = rng_below(&rng, 4); n > 0; n--) {
+                random_calls_corrupt(c, &rng);
+            }
+            open_trial(c, counts);
+            calls_free(c);
+        }
+        printf("# %s: %" PRIu64 " valid, %" PRIu64 " invalid, %" PRIu64
+               " undecided\n",
+               random_models[m].ops->name, counts[VERDICT_VALID],
+               counts[VERDICT_INVALID], counts[VERDICT_UNKNOWN]);
+        CHECK(counts[VERDICT_VALID] > 0 && counts[VERDICT_INVALID] > 0);
+        CHECK(counts[VERDICT_UNKNOWN] <= count / 8);
+    }
+}
+
 /* ---- check_calls ---- */
 
 static const struct random_options keyed = {
@@ -364,6 +444,7 @@ int
 main(void)
 {
     RUN(test_agree_with_brute_force);
+    RUN(test_agree_on_open_calls);
     RUN(test_check_many_keys);
     RUN(test_check_planted);
     RUN(test_witness);
