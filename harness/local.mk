@@ -10,6 +10,7 @@ libordeal_driver_a_SOURCES = \
 	%D%/gate/table.c %D%/gate/table.h \
 	%D%/history-tool.c %D%/history-tool.h \
 	%D%/load.c %D%/load.h \
+	%D%/loss.c %D%/loss.h \
 	%D%/options.c %D%/options.h \
 	%D%/output.c %D%/output.h \
 	%D%/paths.c %D%/paths.h \
@@ -66,6 +67,7 @@ nemesesdir = $(pkgdatadir)/scenarios/nemesis
 dist_nemeses_DATA = \
 	scenarios/nemesis/control.yaml \
 	scenarios/nemesis/crash-restart.yaml \
+	scenarios/nemesis/fabric-partition.yaml \
 	scenarios/nemesis/mixed-failover.yaml \
 	scenarios/nemesis/partition-heal.yaml
 suitesdir = $(pkgdatadir)/scenarios/suites

@@ -296,8 +296,7 @@ run_phase_provision(struct run *r, struct error *err)
     for (unsigned i = 0; i < r->site.cluster.node_count; i++)
         remote_init(&r->nemesis_remotes[i], &remote_ssh_ops,
                     &r->site.cluster.nodes[i].ssh, r->clock);
-    run_network_ready(r);
-    return 0;
+    return run_network_ready(r, err);
 }
 
 int

@@ -8,6 +8,7 @@
 #include "artifacts/bundle.h"
 #include "artifacts/report.h"
 #include "harness/load.h"
+#include "harness/loss.h"
 #include "harness/progress.h"
 #include "harness/run.h"
 #include "harness/site.h"
@@ -41,6 +42,8 @@ struct run {
     struct history_writer *history;
     struct site site;
     unsigned client_hosts; /* of the site, 0: clients use doors */
+    struct loss *loss;     /* of the cluster network, NULL: no switch of ours */
+    int64_t loss_look_ns;  /* when the next look is due */
     struct remote nemesis_remotes[NODE_COUNT_MAX]; /* the nemesis thread's */
     struct workload *workload;
     struct load *load;
@@ -86,9 +89,14 @@ void run_tell(const struct run *r, json_t *line);
 /* Adds unexpected_exit to own_checkers. */
 void run_judge_exits(struct run *r);
 
-/* run-network.c: the cluster's wire, around the load. */
-void run_network_ready(struct run *r);
+/* run-network.c: the cluster's wire, before, during and after the load. */
+int run_network_ready(struct run *r, struct error *err);
+void run_network_look(struct run *r);
 void run_network_collect(struct run *r);
+
+/* One object for each fault that was injected, from faults.jsonl: new
+ * reference. */
+json_t *run_fold_faults(struct run *r);
 
 /* The phases; each returns 0, or -1 and err. */
 int run_phase_plan(struct run *r, struct error *err);

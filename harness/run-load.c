@@ -12,7 +12,6 @@
 #include "harness/base/log.h"
 #include "harness/deploy.h"
 #include "harness/run-internal.h"
-#include "nemesis/fabric/switch.h"
 
 #define RUN_SETUP_TIMEOUT_NS (30 * NS_PER_S)
 #define RUN_POLL_NS (100 * NS_PER_MS)
@@ -103,8 +102,6 @@ run_start_nemesis(struct run *r, struct error *err)
                              .harm_program = r->harm_path,
                              .provider = &r->site.provider,
                              .fabric = provider_fabric(&r->site.provider)};
-    if (r->world.fabric != NULL)
-        switch_set_seed(r->world.fabric, r->seed);
     if (path == NULL || nemesis_check(&r->world, &r->plan, err) < 0)
         return -1;
     r->faults_file = fopen(path, "ae");
@@ -144,6 +141,7 @@ run_phase_load(struct run *r, struct error *err)
     pthread_mutex_lock(&r->lock);
     r->phase_deadline_ns = deadline;
     pthread_mutex_unlock(&r->lock);
+    run_network_look(r);
     if (r->plan.entry_count > 0 && run_start_nemesis(r, err) < 0)
         return -1;
     if (load_start(r->load, deadline, err) < 0)
@@ -152,6 +150,7 @@ run_phase_load(struct run *r, struct error *err)
            !load_failed(r->load)) {
         run_show_fault(r, shown);
         clock_sleep_ns(r->clock, RUN_POLL_NS);
+        run_network_look(r);
     }
     if (run_signals() > 0) {
         run_mark(r, STATUS_INSUFFICIENT,

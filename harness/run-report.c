@@ -308,8 +308,7 @@ run_fold_stage(const struct run *r, json_t *faults, const json_t *line)
         json_object_set(fault, "effect", result);
 }
 
-/* One fault of the report for each that was injected, from faults.jsonl. */
-static json_t *
+json_t *
 run_fold_faults(struct run *r)
 {
     json_t *faults = json_array();

@@ -209,6 +209,7 @@ run_release(struct run *r)
     plan_release(&r->plan);
     bundle_free(r->bundle);
     scenario_free(r->scenario);
+    loss_free(r->loss);
     json_decref(r->notes);
     json_decref(r->remarks);
     json_decref(r->phases);

@@ -19,6 +19,11 @@
 #include "harness/scenario.h"
 #include "harness/yaml.h"
 
+#define SCENARIO_RATE_BITS_MIN 1e6
+#define SCENARIO_RATE_BITS_MAX 10e9
+#define SCENARIO_QUEUE_NS (100 * NS_PER_MS) /* what switches have, or less */
+#define SCENARIO_LINK_NS_MAX NS_PER_S
+
 struct scenario_reader {
     const char *where; /* "FILE" or "FILE: workload" */
     json_t *object;    /* working copy */
@@ -197,6 +202,90 @@ scenario_read_evidence(struct scenario *s, json_t *object, struct error *err)
     scenario_reader_end(&r);
 }
 
+/* "capture: true" is that of nodes. */
+static enum scenario_capture
+scenario_take_capture(struct scenario_reader *r)
+{
+    json_t *value = scenario_take(r, "capture");
+    const char *word = json_string_value(value);
+    enum scenario_capture capture = CAPTURE_NONE;
+
+    if (json_is_true(value) || (word != NULL && strcmp(word, "nodes") == 0))
+        capture = CAPTURE_NODES;
+    else if (word != NULL && strcmp(word, "all") == 0)
+        capture = CAPTURE_ALL;
+    else if (value != NULL && !json_is_false(value))
+        scenario_reader_fail(r, "capture", "true, false, nodes or all");
+    json_decref(value);
+    return capture;
+}
+
+/* Bits per second: a number, or "200mbit". */
+static uint64_t
+scenario_take_bits(struct scenario_reader *r, const char *key)
+{
+    static const struct {
+        const char *unit;
+        double bits;
+    } units[] = {{"bit", 1}, {"kbit", 1e3}, {"mbit", 1e6}, {"gbit", 1e9}};
+    json_t *value = scenario_take(r, key);
+    const char *text = json_string_value(value);
+    double bits = json_number_value(value);
+    char *end = NULL;
+
+    if (value == NULL)
+        return 0;
+    if (text != NULL) {
+        double number = strtod(text, &end);
+
+        for (size_t i = 0; i < ARRAY_LEN(units); i++)
+            if (end != text && strcmp(end, units[i].unit) == 0)
+                bits = number * units[i].bits;
+    }
+    if (!(bits >= SCENARIO_RATE_BITS_MIN && bits <= SCENARIO_RATE_BITS_MAX)) {
+        scenario_reader_fail(r, key, "a rate from 1mbit to 10gbit");
+        bits = 0;
+    }
+    json_decref(value);
+    return (uint64_t)bits;
+}
+
+/* Longer would be a fault, and is one (net-delay). */
+static int64_t
+scenario_take_short(struct scenario_reader *r, const char *key,
+                    int64_t fallback_ns)
+{
+    int64_t ns = scenario_take_duration(r, key, fallback_ns);
+
+    if (ns > SCENARIO_LINK_NS_MAX)
+        scenario_reader_fail(r, key, "at most 1s");
+    return ns;
+}
+
+static void
+scenario_read_links(struct scenario *s, json_t *object, struct error *err)
+{
+    struct scenario_reader r = {s->path, object, err};
+    struct scenario_links *l = &s->links;
+
+    if (object == NULL)
+        return;
+    if (!json_is_object(object)) {
+        scenario_reader_fail(&r, "links", "a map");
+        return;
+    }
+    l->rate_bits = scenario_take_bits(&r, "rate");
+    l->queue_ns = scenario_take_short(&r, "queue",
+                                      SCENARIO_QUEUE_NS * (l->rate_bits > 0));
+    l->delay_ns = scenario_take_short(&r, "delay", 0);
+    l->jitter_ns = scenario_take_short(&r, "jitter", 0);
+    if (l->jitter_ns > l->delay_ns)
+        scenario_reader_fail(&r, "jitter", "at most the delay");
+    if (l->rate_bits == 0 && l->queue_ns > 0)
+        scenario_reader_fail(&r, "queue", "that of a rate");
+    scenario_reader_end(&r);
+}
+
 static void
 scenario_read_load(struct scenario *s, struct error *err)
 {
@@ -210,7 +299,7 @@ static void
 scenario_read(struct scenario *s, json_t *root, struct error *err)
 {
     struct scenario_reader r = {s->path, root, err};
-    json_t *evidence;
+    json_t *evidence, *links;
 
     s->id = scenario_take_string(&r, "id", NULL);
     if (s->id == NULL || s->id[0] == '\0' ||
@@ -229,8 +318,12 @@ scenario_read(struct scenario *s, json_t *root, struct error *err)
     s->vcpus = scenario_take_uint(&r, "vcpus", 1, 1, 64);
     s->data_disk_mib = scenario_take_uint(&r, "data_disk_mib", 256, 16, 65536);
     s->expect = scenario_take_string(&r, "expect", NULL);
+    s->capture = scenario_take_capture(&r);
+    links = scenario_take(&r, "links");
     evidence = scenario_take(&r, "evidence");
     scenario_reader_end(&r);
+    scenario_read_links(s, links, err);
+    json_decref(links);
     scenario_read_evidence(s, evidence, err);
     json_decref(evidence);
     scenario_read_load(s, err);

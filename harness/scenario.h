@@ -23,6 +23,16 @@ struct scenario_evidence {
     uint64_t leader_changes;
 };
 
+enum scenario_capture { CAPTURE_NONE, CAPTURE_NODES, CAPTURE_ALL };
+
+/* What every link of the cluster network is like, faults apart; 0: no such
+ * rule. */
+struct scenario_links {
+    uint64_t rate_bits; /* per second */
+    int64_t queue_ns;   /* longest wait for the rate */
+    int64_t delay_ns, jitter_ns;
+};
+
 struct scenario {
     char *path; /* the file it came from */
     char *text; /* its bytes, for the bundle */
@@ -34,6 +44,8 @@ struct scenario {
     double rate; /* operations per second over all clients; 0: unlimited */
     int64_t window_ns;
     uint64_t memory_mib, vcpus, data_disk_mib;
+    enum scenario_capture capture;
+    struct scenario_links links;
     struct scenario_evidence evidence;
     char *expect; /* checker that must find a violation, or NULL */
 };

@@ -54,11 +54,11 @@ void
 probe_pair_name(const struct cluster *c, unsigned from, unsigned to,
                 char ret[static PROBE_PAIR_NAME_MAX])
 {
-    unsigned n = c->node_count;
+    char a[STATION_NAME_MAX], b[STATION_NAME_MAX];
 
-    snprintf(ret, PROBE_PAIR_NAME_MAX, "%c%u>%c%u", from < n ? 'n' : 'c',
-             (from < n ? from : from - n) + 1, to < n ? 'n' : 'c',
-             (to < n ? to : to - n) + 1);
+    station_name(from, c->node_count, a);
+    station_name(to, c->node_count, b);
+    snprintf(ret, PROBE_PAIR_NAME_MAX, "%s>%s", a, b);
 }
 
 const char *
@@ -123,7 +123,7 @@ probe_from(void *ctx, unsigned from, struct error *err)
     struct probe_round *p = ctx;
     const struct cluster *c = p->world->cluster;
     CLEANUP(exec_result_release) struct exec_result result;
-    const char *args[PROBE_STATION_COUNT_MAX + 2];
+    const char *args[STATION_COUNT_MAX + 2];
     char clients[CLIENT_HOST_COUNT_MAX][80], port[8], *save = NULL;
     size_t n = 0;
 

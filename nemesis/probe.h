@@ -21,12 +21,11 @@ enum probe_result {
 };
 const char *probe_name(enum probe_result result);
 
-#define PROBE_STATION_COUNT_MAX (NODE_COUNT_MAX + CLIENT_HOST_COUNT_MAX)
-#define PROBE_PAIR_NAME_MAX 32
+#define PROBE_PAIR_NAME_MAX (2 * STATION_NAME_MAX)
 
 struct probe_matrix {
     /* [from][to]; of two hosts of clients always unknown. */
-    enum probe_result result[PROBE_STATION_COUNT_MAX][PROBE_STATION_COUNT_MAX];
+    enum probe_result result[STATION_COUNT_MAX][STATION_COUNT_MAX];
 };
 
 unsigned probe_station_count(const struct cluster *c);

@@ -22,6 +22,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "harness/base/clock.h"
 #include "harness/base/error.h"
@@ -79,6 +80,21 @@ struct cluster {
     struct client_hosts *clients;
     char no_clients[256];
 };
+
+/* Stations of the cluster network: the nodes, and behind them the hosts of
+ * clients, as "n1" and "c1". */
+#define STATION_COUNT_MAX (NODE_COUNT_MAX + CLIENT_HOST_COUNT_MAX)
+#define STATION_NAME_MAX 16
+
+static inline void
+station_name(unsigned station, unsigned node_count,
+             char ret[static STATION_NAME_MAX])
+{
+    bool node = station < node_count;
+
+    snprintf(ret, STATION_NAME_MAX, "%c%u", node ? 'n' : 'c',
+             (node ? station : station - node_count) + 1);
+}
 
 struct cluster_spec {
     unsigned node_count;

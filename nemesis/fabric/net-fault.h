@@ -53,11 +53,10 @@ struct net_fault {
     struct link_rule rule;
     struct link_set links; /* once injected */
     unsigned id;           /* 0: not injected */
-    struct link_rule_stats before[PROBE_STATION_COUNT_MAX]
-                                 [PROBE_STATION_COUNT_MAX];
-    struct net_ping pings[NODE_COUNT_MAX][PROBE_STATION_COUNT_MAX];
+    struct link_rule_stats before[STATION_COUNT_MAX][STATION_COUNT_MAX];
+    struct net_ping pings[NODE_COUNT_MAX][STATION_COUNT_MAX];
     /* The same without the fault: busy guests take tens of ms. */
-    struct net_ping usual[NODE_COUNT_MAX][PROBE_STATION_COUNT_MAX];
+    struct net_ping usual[NODE_COUNT_MAX][STATION_COUNT_MAX];
     /* Bytes of an echo that came back changed, and that did not come. */
     struct net_echo {
         bool answered;

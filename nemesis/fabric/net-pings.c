@@ -111,8 +111,8 @@ net_ping_from(void *ctx, unsigned from, struct error *err)
     struct net_round *r = ctx;
     const struct cluster *c = r->world->cluster;
     CLEANUP(exec_result_release) struct exec_result result;
-    const char *args[PROBE_STATION_COUNT_MAX + 5] = {r->count, r->interval,
-                                                     r->bytes, r->wait};
+    const char *args[STATION_COUNT_MAX + 5] = {r->count, r->interval, r->bytes,
+                                               r->wait};
     unsigned stations = r->fault->links_of == NET_LINKS_NODES
                             ? c->node_count
                             : probe_station_count(c);

@@ -24,6 +24,7 @@ check_status 'the run passes' 0 as_user "$ordeal" run \
 sed 's/^/# /' "$work/out"
 check 'status is passed' json_is "$work/u/runs/latest/manifest.json" \
     'j["status"] == "passed"'
+note "clients use: $(json "$work/u/runs/latest/manifest.json" 'j["host"]["clients"]')"
 nobody_left() { [ -z "$(ps -o pid= -u "$user")" ]; }
 check 'no process of that user is left' nobody_left
 check 'its runtime directory is empty' test -z "$(find "$work/u/run" -type f)"

@@ -45,6 +45,64 @@ test_shipped_scenarios_load(void)
 }
 
 static void
+test_the_network_is_read(void)
+{
+    struct error err = {0};
+    struct scenario *s = load_text("id: x\nworkload: w\ncapture: all\n"
+                                   "links: {rate: 200mbit, delay: 5ms,"
+                                   " jitter: 1ms}\n",
+                                   &err);
+
+    CHECK(s != NULL);
+    CHECK_INT(s->capture, CAPTURE_ALL);
+    CHECK_INT(s->links.rate_bits, 200000000);
+    CHECK_INT(s->links.queue_ns, 100 * NS_PER_MS);
+    CHECK_INT(s->links.delay_ns, 5 * NS_PER_MS);
+    CHECK_INT(s->links.jitter_ns, NS_PER_MS);
+    scenario_free(s);
+    s = load_text("id: x\nworkload: w\ncapture: true\n"
+                  "links: {rate: 2000000, queue: 10ms}\n",
+                  &err);
+    CHECK(s != NULL);
+    CHECK_INT(s->capture, CAPTURE_NODES);
+    CHECK_INT(s->links.rate_bits, 2000000);
+    CHECK_INT(s->links.queue_ns, 10 * NS_PER_MS);
+    scenario_free(s);
+    s = load_text("id: x\nworkload: w\n", &err);
+    CHECK(s != NULL);
+    CHECK_INT(s->capture, CAPTURE_NONE);
+    CHECK_INT(s->links.rate_bits + (uint64_t)s->links.queue_ns, 0);
+    scenario_free(s);
+}
+
+static void
+test_a_wrong_network_is_refused(void)
+{
+    static const char *const wrong[] = {
+        "capture: some",
+        "capture: 3",
+        "links: fast",
+        "links: {rate: 5}",
+        "links: {rate: 5parsec}",
+        "links: {rate: mbit}",
+        "links: {delay: 2s}",
+        "links: {jitter: 5ms}",
+        "links: {queue: 5ms}",
+        "links: {loss: 0.1}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        char text[128];
+        struct error err = {0};
+
+        snprintf(text, sizeof(text), "id: x\nworkload: w\n%s\n", wrong[i]);
+        if (load_text(text, &err) != NULL)
+            printf("# accepted: %s\n", wrong[i]);
+        CHECK_INT(err.kind, ERROR_CONFIG);
+    }
+}
+
+static void
 test_every_key_is_read(void)
 {
     struct error err = {0};
@@ -185,6 +243,8 @@ main(void)
 {
     RUN(test_shipped_scenarios_load);
     RUN(test_every_key_is_read);
+    RUN(test_the_network_is_read);
+    RUN(test_a_wrong_network_is_refused);
     RUN(test_families_meet_nemeses);
     RUN(test_a_nemesis_has_a_name);
     RUN(test_bad_scenarios_are_refused);
