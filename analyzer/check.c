@@ -302,12 +302,15 @@ check_problem_of_core(struct check_result *r)
 
 /* The part that is shown as INVALID: a small core, judged twice. */
 static void
-check_prove_invalid(struct check *k)
+check_prove_part(struct check *k)
 {
     struct check_result *r = k->ret;
     struct decision *d = &r->decision;
     int64_t took_ns = clock_now_ns(k->clock) - k->begin_ns;
 
+    if (!check_holds_core(&r->problem, d)) {
+        check_problem_of_core(r);
+    }
     if (!k->options->no_shrink && d->core_count > 0) {
         /* Half of what is left: the second opinion needs time too. */
         int64_t left_ns = (k->deadline_ns - clock_now_ns(k->clock)) / 2;
@@ -323,6 +326,40 @@ check_prove_invalid(struct check *k)
     } else {
         r->invalid_parts--;
         r->unknown_parts++;
+    }
+}
+
+/* A part whose core another engine explains is one of our bugs, and says
+ * nothing of the other parts: the next invalid one is shown instead.  If there
+ * is none, the first of these bugs is the verdict. */
+static void
+check_prove_invalid(struct check *k)
+{
+    struct check_result *r = k->ret;
+
+    check_prove_part(k);
+    for (uint32_t i = 0;
+         r->decision.verdict != VERDICT_INVALID && i < r->parts.count; i++) {
+        struct decision bug = r->decision, d;
+        struct problem shown = r->problem;
+        if (k->judged[i].verdict != VERDICT_INVALID || i == k->worst) {
+            continue;
+        }
+        part_decide(k, &r->parts.problems[i], &d);
+        if (d.verdict != VERDICT_INVALID) {
+            decision_release(&d);
+            continue;
+        }
+        r->decision = d;
+        r->problem = r->parts.problems[i];
+        check_prove_part(k);
+        if (r->decision.verdict == VERDICT_INVALID) {
+            decision_release(&bug);
+        } else {
+            decision_release(&r->decision);
+            r->decision = bug;
+            r->problem = shown;
+        }
     }
 }
 
@@ -516,9 +553,6 @@ check_judge(struct check *k)
         if (k->c->model->touches != NULL && r->parts.count > 1) {
             check_together(k);
         }
-    }
-    if (!check_holds_core(&r->problem, &r->decision)) {
-        check_problem_of_core(r);
     }
     if (r->decision.verdict == VERDICT_INVALID) {
         check_prove_invalid(k);

@@ -269,6 +269,67 @@ test_check_many_keys(void)
     calls_free(c);
 }
 
+static bool
+liar_applies(const struct problem *p)
+{
+    return problem_call(p, 0) == 0;
+}
+
+/* Says of two calls of the first part that nothing explains them. */
+static void
+liar_decide(const struct problem *p, struct budget *b, struct decision *ret)
+{
+    (void)b;
+    ret->verdict = VERDICT_INVALID;
+    ret->core = xcalloc(2, sizeof(*ret->core));
+    ret->core[0] = problem_call(p, 0);
+    ret->core[1] = problem_call(p, 1);
+    ret->core_count = 2;
+}
+
+static const struct engine_ops engine_liar = {
+    .name = "liar",
+    .description = "is wrong",
+    .applies = liar_applies,
+    .decide = liar_decide,
+};
+
+/* A part that turns out a bug of ours does not hide one that is invalid. */
+static void
+test_check_bug_beside_invalid(void)
+{
+    static const struct engine_ops *const exact[] = {&engine_liar, NULL};
+    struct check_options options = {.jobs = 1, .no_shrink = true};
+    struct model_ops model = *random_model_find("register")->ops;
+    struct check_result r;
+
+    model.exact = exact;
+    for (int invalid = 0; invalid < 2; invalid++) {
+        struct calls *c = calls_new_raw(&model);
+        for (uint32_t i = 0; i < 4; i++) {
+            calls_append(c, i % 2 == 0 ? REGISTER_WRITE : REGISTER_READ, i,
+                         2 * i, 2 * i + 1);
+            c->key[i] = i / 2;
+        }
+        c->a[0] = c->result[1] = 5;
+        c->a[2] = 5;
+        c->result[3] = invalid ? 6 : 5;
+        check_calls(c, &options, &r);
+        CHECK_INT(r.parts.count, 2);
+        CHECK_INT(r.verdict, invalid ? VERDICT_INVALID : VERDICT_UNKNOWN);
+        CHECK_INT(r.invalid_parts, invalid);
+        CHECK_INT(r.unknown_parts, 1);
+        if (invalid) {
+            CHECK(r.confirmed);
+            CHECK_INT(r.problem.key, 1);
+        } else {
+            CHECK(strstr(r.decision.reason, "please report") != NULL);
+        }
+        check_result_release(&r);
+        calls_free(c);
+    }
+}
+
 /* One planted fault: INVALID, in the part of the fault, confirmed. */
 static void
 test_check_planted(void)
@@ -447,6 +508,7 @@ main(void)
     RUN(test_agree_on_open_calls);
     RUN(test_check_many_keys);
     RUN(test_check_planted);
+    RUN(test_check_bug_beside_invalid);
     RUN(test_witness);
     RUN(test_memory_cap);
     RUN(test_deadline);
