@@ -38,8 +38,10 @@ struct checker_run {
     const struct table *table;
     const struct facts *facts;
     struct clock *clock;
-    int64_t deadline_ns; /* absolute */
-    bool is_run;         /* the history is a run of ours, not foreign */
+    int64_t deadline_ns;     /* absolute */
+    size_t memory_bytes;     /* cap of a search; 0: its own */
+    const atomic_bool *stop; /* ends a search, or NULL */
+    bool is_run;             /* the history is a run of ours, not foreign */
     uint32_t polls;
     struct finding finding; /* begins as VALID */
 };

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += libordeal-analyzer.a
 libordeal_analyzer_a_SOURCES = \
+	%D%/allocation.c %D%/allocation.h \
+	%D%/allocation-calls.c \
+	%D%/allocation-model.c \
 	%D%/allocator.c %D%/allocator.h \
 	%D%/analyzer.h \
 	%D%/calls.c %D%/calls.h \

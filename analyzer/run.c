@@ -112,6 +112,8 @@ analyzer_judge(const struct table *t, const struct analyzer_options *options,
         .facts = &facts,
         .clock = clock,
         .deadline_ns = clock_now_ns(clock) + deadline_ns,
+        .memory_bytes = options->memory_bytes,
+        .stop = options->stop,
         .is_run = options->origin == ORIGIN_RUN ||
                   (options->origin == ORIGIN_FROM_META && t->is_run),
     };

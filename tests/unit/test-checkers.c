@@ -294,7 +294,7 @@ test_execution_after_the_window_is_legal(void)
          "{'code':'already_exists','cached':false,'slot':385}");
     judge(&b, NULL);
     CHECK_STR(verdict_of(&b, "duplicate_execution"), "valid");
-    CHECK_STR(verdict_of(&b, "linearizable"), "unknown");
+    CHECK_STR(verdict_of(&b, "linearizable"), "valid");
     builder_release(&b);
 }
 
@@ -671,18 +671,63 @@ test_unknown_not_invalid(void)
     builder_release(&b);
 }
 
-/* A wrong code no domain checker is for: the replay cannot go on. */
+/* A wrong code no domain checker is for: the replay stops, the search finds
+ * no order either. */
 static void
-test_linearizable_is_unknown_without_witness(void)
+test_linearizable_searches_what_does_not_replay(void)
 {
     begin(META);
     done(&b, 1, 10, "reserve", "{'resource':7,'holder':3,'ttl':5}", AT(1, 3),
          "{'code':'resource_busy','slot':0}");
     judge(&b, NULL);
-    CHECK_STR(verdict_of(&b, "linearizable"), "unknown");
-    CHECK(strstr(json_string_value(
-                     json_object_get(judged(&b, "linearizable"), "reason")),
+    CHECK_STR(verdict_of(&b, "linearizable"), "invalid");
+    CHECK(strstr(witness_of(&b, "linearizable"),
                  "answered 'resource_busy' where 'ok' is due") != NULL);
+    CHECK(strstr(witness_of(&b, "linearizable"), "confirmed by") != NULL);
+    builder_release(&b);
+    /* Something unanswered held it: not even the replay needs a search. */
+    begin(META);
+    invoke(&b, 2, 11, "reserve", "{'resource':7,'holder':4,'ttl':5}");
+    done(&b, 1, 10, "reserve", "{'resource':7,'holder':3,'ttl':5}", AT(1, 3),
+         "{'code':'resource_busy','slot':0}");
+    judge(&b, NULL);
+    CHECK_STR(verdict_of(&b, "linearizable"), "valid");
+    builder_release(&b);
+}
+
+/* Without positions every order that keeps real time is tried. */
+static void
+test_linearizable_without_positions(void)
+{
+    static const char *const id =
+        "{'code':'ok','slot':0,'epoch':1,'deadline':5,"
+        "'lease':'#000000010000000000000000000000%02x'}";
+    char result[128];
+
+    for (int twice = 0; twice < 2; twice++) {
+        begin(META_NO_POSITIONS);
+        invoke(&b, 3, 10, "reserve", "{'resource':7,'holder':3,'ttl':5}");
+        invoke(&b, 4, 11, "reserve", "{'resource':7,'holder':4,'ttl':5}");
+        snprintf(result, sizeof(result), id, 9);
+        ok(&b, 3, NOWHERE, "n1", result);
+        snprintf(result, sizeof(result), id, 5);
+        ok(&b, 4, NOWHERE, "n1",
+           twice ? result : "{'code':'resource_busy','slot':0}");
+        judge(&b, NULL);
+        CHECK_STR(verdict_of(&b, "linearizable"), twice ? "invalid" : "valid");
+        builder_release(&b);
+    }
+}
+
+/* The history has an order, but not the one that its positions say. */
+static void
+test_linearizable_believes_no_wrong_position(void)
+{
+    begin(META);
+    reserve(1, 10, 3, AT(1, 9), 4, 0);
+    command(1, 11, "confirm", 4, 3, 1, AT(1, 5), "ok", 0, 1);
+    CHECK(ALARMS("position_conflict"));
+    CHECK_STR(verdict_of(&b, "linearizable"), "unknown");
     builder_release(&b);
 }
 
@@ -720,6 +765,8 @@ main(void)
     RUN(test_dual_primary);
     RUN(test_replica_divergence);
     RUN(test_unknown_not_invalid);
-    RUN(test_linearizable_is_unknown_without_witness);
+    RUN(test_linearizable_searches_what_does_not_replay);
+    RUN(test_linearizable_without_positions);
+    RUN(test_linearizable_believes_no_wrong_position);
     return tap_done();
 }
