@@ -17,6 +17,7 @@
 #include "harness/provider/accelerator.h"
 #include "harness/readiness.h"
 #include "harness/site.h"
+#include "nemesis/platter/platter.h"
 #include "vm-images/image.h"
 
 /* A bundle of a long run with logs and consoles. */
@@ -67,6 +68,25 @@ readiness_qemu(struct readiness_result *ret)
                        "apt-get install qemu-system-x86");
     else
         readiness_ok(ret, file);
+}
+
+/* Each data disk is served by nbdkit with a plugin of ours. */
+static void
+readiness_nbdkit(struct readiness_result *ret)
+{
+    CLEANUP_FREE char *file = readiness_which("nbdkit");
+    struct error err = {0};
+    CLEANUP_FREE char *plugin = platter_plugin_path(&err);
+    char text[320];
+
+    if (file == NULL) {
+        readiness_fail(ret, "no nbdkit in PATH", "apt-get install nbdkit");
+    } else if (plugin == NULL) {
+        readiness_fail(ret, err.text, "./bootstrap build");
+    } else {
+        snprintf(text, sizeof(text), "%.150s with %.150s", file, plugin);
+        readiness_ok(ret, text);
+    }
 }
 
 /* libvirt's QEMU driver looks its user up before it reads its configuration. */
@@ -208,6 +228,7 @@ readiness_boot(struct readiness_result *ret)
 
 const struct readiness_check readiness_checks[] = {
     {"qemu", true, readiness_qemu},
+    {"nbdkit", true, readiness_nbdkit},
     {"user", true, readiness_user},
     {"guest image", true, readiness_image},
     {"replica", true, readiness_replica},

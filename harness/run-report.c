@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,9 @@
 #include "harness/base/process.h"
 #include "harness/deploy.h"
 #include "harness/provider/accelerator.h"
+#include "harness/provider/machine.h"
 #include "harness/run-internal.h"
+#include "nemesis/platter/platter.h"
 
 #define RUN_ANALYSE_DEADLINE_NS (240 * NS_PER_S)
 #define RUN_REASONS_MAX 64
@@ -84,6 +87,36 @@ run_collect_console(struct run *r, const struct node *node)
 
     if (text == NULL || bundle_add(r->bundle, name, text, len, &err) < 0)
         log_warning("collect", "%s, continuing", err.text);
+}
+
+/* What each power cut of the node's disk let survive: files of this host. */
+static void
+run_collect_cuts(struct run *r, const struct node *node)
+{
+    CLEANUP_FREE char *pattern = NULL;
+    const struct platter *platter =
+        machine_can(&r->site.provider, MACHINE_PLATTER)
+            ? machine_platter(&r->site.provider, node->index)
+            : NULL;
+    glob_t found;
+
+    if (platter == NULL)
+        return;
+    pattern = xasprintf("%s/cut-*.txt", platter->record_dir);
+    if (glob(pattern, 0, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        CLEANUP_FREE char *name = xasprintf(
+            "nodes/%s/%s", node->name, strrchr(found.gl_pathv[i], '/') + 1);
+        struct error err = {0};
+        size_t len;
+        CLEANUP_FREE char *text =
+            file_read(found.gl_pathv[i], COLLECT_FILE_BYTES_MAX, &len, &err);
+
+        if (text == NULL || bundle_add(r->bundle, name, text, len, &err) < 0)
+            log_warning("collect", "%s, continuing", err.text);
+    }
+    globfree(&found);
 }
 
 /* A note per node: its status and digest at the end, for the analyzer. */
@@ -167,6 +200,7 @@ run_phase_collect(struct run *r, struct error *err)
     for (unsigned i = 0; i < r->site.cluster.node_count; i++) {
         run_note_status(r, i);
         run_collect_console(r, &r->site.cluster.nodes[i]);
+        run_collect_cuts(r, &r->site.cluster.nodes[i]);
     }
     run_judge_exits(r);
     run_network_collect(r);

@@ -24,6 +24,9 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/partition.c \
 	%D%/pause.c \
 	%D%/plan.c %D%/planner.c \
+	%D%/platter/disk.c %D%/platter/disk.h \
+	%D%/platter/disk-contents.c \
+	%D%/platter/disk-faults.c \
 	%D%/power-cut.c \
 	%D%/probe.c %D%/probe.h \
 	%D%/registry.c %D%/registry.h \
@@ -32,6 +35,7 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/target.c %D%/target.h \
 	%D%/trigger.c %D%/trigger.h \
 	%D%/vm-restart.c \
+	%D%/vm-rollback.c \
 	%D%/vm-state.c \
 	%D%/watch.c %D%/watch.h
 libordeal_nemesis_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

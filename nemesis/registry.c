@@ -33,6 +33,14 @@ static const struct fault_ops *const registry_faults[] = {
     &fault_vm_link_down_ops,
     &fault_net_reorder_ops,
     &fault_net_rate_ops,
+    &fault_vm_rollback_ops,
+    &fault_disk_error_ops,
+    &fault_disk_full_ops,
+    &fault_disk_slow_ops,
+    &fault_disk_stall_ops,
+    &fault_disk_lying_flush_ops,
+    &fault_disk_corrupt_ops,
+    &fault_disk_stale_ops,
     NULL,
 };
 /* clang-format on */

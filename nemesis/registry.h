@@ -28,5 +28,13 @@ extern const struct fault_ops fault_vm_nmi_ops;
 extern const struct fault_ops fault_vm_link_down_ops;
 extern const struct fault_ops fault_net_reorder_ops;
 extern const struct fault_ops fault_net_rate_ops;
+extern const struct fault_ops fault_vm_rollback_ops;
+extern const struct fault_ops fault_disk_error_ops;
+extern const struct fault_ops fault_disk_full_ops;
+extern const struct fault_ops fault_disk_slow_ops;
+extern const struct fault_ops fault_disk_stall_ops;
+extern const struct fault_ops fault_disk_lying_flush_ops;
+extern const struct fault_ops fault_disk_corrupt_ops;
+extern const struct fault_ops fault_disk_stale_ops;
 
 #endif

@@ -91,6 +91,21 @@ static const struct {
     {"vm-link-down", "{}", 1},
     {"vm-reset", "{}", 2},
     {"vm-nmi", "{}", 4},
+    {"vm-rollback", "{\"age\":\"1s\"}", 2},
+    {"disk-slow", "{\"delay\":\"100ms\"}", 1},
+    {"disk-stall", "{}", 2},
+    {"disk-stall", "{\"kind\":\"read\"}", 2},
+    {"disk-lying-flush", "{}", 4},
+    {"disk-corrupt", "{}", 1},
+    {"disk-stale", "{}", 2},
+    {"disk-corrupt",
+     "{\"path\":\"/data/replica/log/*.log\","
+     "\"block\":\"first\"}",
+     4},
+    {"disk-error", "{\"kind\":\"read\"}", 1},
+    {"disk-error", "{\"kind\":\"write\",\"count\":1}", 2},
+    {"disk-error", "{\"kind\":\"flush\"}", 4},
+    {"disk-full", "{}", 1},
     {"power-cut", "{\"flush_latency\":\"20ms\"}", 1},
     {"power-cut", "{\"policy\":\"tear\"}", 6},
 };
@@ -154,7 +169,6 @@ test_matrix_of_machines_and_disks(void)
     for (size_t i = 0; f.err.kind == ERROR_NONE && i < ARRAY_LEN(matrix); i++)
         if (row_wanted(matrix[i].fault))
             row_run(i);
-    site_close(&f.site);
 }
 
 static void
@@ -183,6 +197,7 @@ tests_main(void *arg)
     (void)arg;
     RUN(test_every_fault_has_a_row);
     RUN(test_matrix_of_machines_and_disks);
+    site_close(&f.site); /* also when a row has failed */
     return tap_done();
 }
 

@@ -85,3 +85,13 @@ test_client_hosts_SOURCES = %D%/test-client-hosts.c tests/lib/toy-server.h
 test_client_hosts_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 test_client_hosts_LDADD = $(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_PROVIDER_LIBS)
 EXTRA_test_client_hosts_DEPENDENCIES = ordeal-ns-port
+
+# The faults of disks with a real nbdkit.
+check_PROGRAMS += test-fault-disk
+TESTS += test-fault-disk
+test_fault_disk_SOURCES = %D%/test-fault-disk.c tests/lib/fake-held.c \
+	tests/lib/fake-remote.c tests/lib/fake-remote.h \
+	tests/lib/platter-fixture.h
+test_fault_disk_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NBD_CFLAGS)
+test_fault_disk_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS) $(NBD_LIBS)
+EXTRA_test_fault_disk_DEPENDENCIES = ordeal-platter.so

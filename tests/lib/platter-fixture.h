@@ -79,7 +79,7 @@ fixture_stale_sockets(struct platter_fixture *f)
 }
 
 /* One command that must succeed. */
-static void
+static void UNUSED
 tell(struct platter_fixture *f, const char *command)
 {
     json_t *r = platter_command(&f->platter, soon(), &f->err, "%s", command);
@@ -133,7 +133,7 @@ block_fill(unsigned char block[static BLOCK], uint64_t tag)
     }
 }
 
-static int
+static int UNUSED
 block_write(struct nbd_handle *h, uint64_t index, uint64_t tag, uint32_t flags)
 {
     unsigned char block[BLOCK];
@@ -143,7 +143,7 @@ block_write(struct nbd_handle *h, uint64_t index, uint64_t tag, uint32_t flags)
 }
 
 /* 1: holds that tag; 0: anything else; -1: an error. */
-static int
+static int UNUSED
 block_holds(struct nbd_handle *h, uint64_t index, uint64_t tag)
 {
     unsigned char wanted[BLOCK], found[BLOCK];

@@ -74,8 +74,8 @@ test_fault_SOURCES = %D%/test-fault.c tests/lib/fake-held.c tests/lib/fake-remot
 	tests/lib/fake-remote.h
 test_fault_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault-power
-test_fault_power_SOURCES = %D%/test-fault-power.c tests/lib/fake-remote.c \
-	tests/lib/fake-remote.h
+test_fault_power_SOURCES = %D%/test-fault-power.c tests/lib/fake-held.c \
+	tests/lib/fake-remote.c tests/lib/fake-remote.h
 test_fault_power_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault-net
 test_fault_net_SOURCES = %D%/test-fault-net.c tests/lib/ns-guest.c \

@@ -140,7 +140,7 @@ test_capability_is_asked(void)
         CHECK(fault_available(all[i], &fake->world) ==
               (strcmp(all[i]->name, "vm-pause") == 0));
     }
-    CHECK(count >= 7);
+    CHECK(count >= 15);
     CHECK_INT(machines.look_count, 0);
     fake_free(fake);
 }
@@ -163,6 +163,20 @@ test_bad_params_are_refused(void)
         {"vm-balloon", "{\"memory\": 16}"},
         {"vm-balloon", "{\"percent\": 50}"},
         {"vm-link-down", "{\"direction\": \"in\"}"},
+        {"vm-rollback", "{\"age\": \"30s\"}"},
+        {"vm-rollback", "{\"age\": 3}"},
+        {"disk-error", "{\"kind\": \"trim\"}"},
+        {"disk-error", "{\"rate\": 0}"},
+        {"disk-error", "{\"nth\": 0}"},
+        {"disk-error", "{\"offset\": -1}"},
+        {"disk-full", "{\"kind\": \"read\"}"},
+        {"disk-slow", "{\"delay\": \"1ms\"}"},
+        {"disk-slow", "{\"jitter\": \"6s\"}"},
+        {"disk-stall", "{\"delay\": \"1s\"}"},
+        {"disk-lying-flush", "{\"kind\": \"flush\"}"},
+        {"disk-corrupt", "{\"path\": \"/etc/passwd\"}"},
+        {"disk-corrupt", "{\"block\": \"middle\"}"},
+        {"disk-stale", "{\"path\": 7}"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -185,6 +199,10 @@ test_good_params_are_taken(void)
          "\"20ms\"}"},
         {"vm-throttle", "{\"percent\": 40}"},
         {"vm-balloon", "{\"memory\": 96}"},
+        {"disk-error", "{\"kind\": \"read\", \"rate\": 0.25, \"nth\": 3, "
+                       "\"count\": 2, \"offset\": 0, \"length\": 4096}"},
+        {"disk-slow", "{\"kind\": \"flush\", \"delay\": \"50ms\"}"},
+        {"disk-stale", "{\"path\": \"/data/*\", \"block\": \"last\"}"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
@@ -231,6 +249,15 @@ test_what_the_faults_say_of_themselves(void)
     CHECK(!fault_find("vm-pause")->reboots);
     CHECK(fault_find("power-cut")->takes_nodes_down);
     CHECK(!fault_find("power-cut")->breaks_durability);
+    CHECK(fault_find("power-cut")->may_exit == NULL);
+    CHECK(fault_find("vm-rollback")->breaks_durability);
+    CHECK(fault_find("disk-lying-flush")->breaks_durability);
+    CHECK(fault_find("disk-corrupt")->breaks_durability);
+    CHECK(fault_find("disk-stale")->breaks_durability);
+    CHECK(!fault_find("disk-error")->breaks_durability);
+    CHECK_INT(fault_find("disk-error")->may_exit[0], 74);
+    CHECK_INT(fault_find("disk-error")->may_exit[1], 0);
+    CHECK(fault_find("disk-slow")->may_exit == NULL);
 }
 
 static void
