@@ -69,7 +69,8 @@ dist_nemeses_DATA = \
 	scenarios/nemesis/crash-restart.yaml \
 	scenarios/nemesis/fabric-partition.yaml \
 	scenarios/nemesis/mixed-failover.yaml \
-	scenarios/nemesis/partition-heal.yaml
+	scenarios/nemesis/partition-heal.yaml \
+	scenarios/nemesis/power-cut.yaml
 suitesdir = $(pkgdatadir)/scenarios/suites
 dist_suites_DATA = scenarios/suites/nightly.yaml \
 	scenarios/suites/release-gate.yaml scenarios/suites/smoke.yaml

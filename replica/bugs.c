@@ -26,6 +26,8 @@ static const struct {
      "the primary answers before a majority holds the entry"},
     {BUG_IGNORE_EPOCH, "ignore-epoch",
      "confirm and release by the right holder pass with a stale epoch"},
+    {BUG_NO_FSYNC, "no-fsync",
+     "entries are acknowledged before the log is flushed to the disk"},
     {BUG_LOST_WRITE_ON_FAILOVER, "lost-write-on-failover",
      "a replica skips what it learns to be committed only in a later view"},
     {BUG_TICK_ON_BACKUP, "tick-on-backup",

@@ -59,6 +59,7 @@ struct disk {
     struct crash_plan *crash;
     struct meta identity; /* cluster and node; vsr is filled in per write */
     int lock_fd;
+    bool no_fsync;           /* planted bug */
     struct durable_log *log; /* the worker's while 'busy' */
 
     uv_loop_t *loop;
@@ -264,6 +265,7 @@ disk_open(const struct replica_options *o, struct crash_plan *crash,
     d->dir = xstrdup(o->data);
     d->log_dir = xasprintf("%s/log", o->data);
     d->lock_fd = -1;
+    d->no_fsync = o->bug == BUG_NO_FSYNC;
     memcpy(d->identity.cluster, o->cluster, sizeof(d->identity.cluster));
     memcpy(d->identity.node, o->node, sizeof(d->identity.node));
     snprintf(d->identity.engine, sizeof(d->identity.engine), "%s",
@@ -400,6 +402,9 @@ work_metadata(struct disk *d, const struct vsr_metadata *m, struct error *err)
     struct meta meta = d->identity;
 
     meta.vsr = *m;
+    /* Like the log's mark, it claims only what was flushed: nothing. */
+    if (d->no_fsync)
+        meta.vsr.acked = meta.vsr.commit = 0;
     return meta_store(d->dir, &meta, err);
 }
 
@@ -437,7 +442,7 @@ static int
 work_sync(struct disk *d, struct error *err)
 {
     crash_point_pass(d->crash, CRASH_BEFORE_SYNC);
-    if (durable_log_sync(d->log, err) < 0)
+    if (!d->no_fsync && durable_log_sync(d->log, err) < 0)
         return -1;
     crash_point_pass(d->crash, CRASH_AFTER_SYNC);
     return 0;
@@ -534,6 +539,11 @@ take_run(uv_work_t *work)
     struct error err;
     int rc = 0;
 
+    /* With that bug the log must at least not end below the snapshot. */
+    if (d->no_fsync && syncfs(d->lock_fd) < 0) {
+        error_errno(&err, ERROR_ENVIRONMENT, errno, "%s", d->dir);
+        die(&err);
+    }
     pthread_mutex_lock(&d->snapshot_lock);
     d->take_written = d->generation == d->take_generation;
     if (d->take_written)

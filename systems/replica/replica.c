@@ -25,6 +25,7 @@
 #include "systems/replica/replica.h"
 
 #define REPLICA_BINARY "/data/opt/ordeal-replica"
+#define REPLICA_PRELOAD "/data/opt/preload.so"
 #define REPLICA_ARGUMENTS "/data/opt/ordeal-replica.arguments"
 #define REPLICA_NEW "/data/opt/ordeal-replica.new"
 #define REPLICA_DATA "/data/replica"
@@ -44,7 +45,8 @@ replica_node(const struct system_node *n)
 
 /* ---- install ---- */
 
-/* The scenario's "system" object: {"arguments": ["--limit", ...]}. */
+/* The scenario's "system" object: {"arguments": ["--limit", ...], "preload":
+ * "/a/shared/library.so"}; the arguments go to 'out'. */
 static int
 replica_append_params(struct buf *out, const json_t *params, struct error *err)
 {
@@ -54,10 +56,18 @@ replica_append_params(struct buf *out, const json_t *params, struct error *err)
     size_t i;
 
     json_object_foreach ((json_t *)params, key, v) {
+        if (strcmp(key, "preload") == 0) {
+            if (json_is_string(v) && json_string_value(v)[0] == '/')
+                continue;
+            return error_set(err, ERROR_CONFIG,
+                             "system replica: preload: not the absolute path "
+                             "of a shared library on this host");
+        }
         if (strcmp(key, "arguments") != 0 || !json_is_array(v))
             return error_set(err, ERROR_CONFIG,
                              "system replica: '%s' is not known; it takes "
-                             "'arguments', a list of strings",
+                             "'arguments', a list of strings, and 'preload', "
+                             "a path",
                              key);
         json_array_foreach (v, i, word) {
             const char *text = json_string_value(word);
@@ -148,12 +158,23 @@ replica_limits(const json_t *params, const char *capability)
     return limits;
 }
 
+/* The library on this host that the daemon is started with; NULL: none. */
+static const char *
+replica_preload(const struct system_options *o)
+{
+    return json_string_value(json_object_get(o->params, "preload"));
+}
+
+/* The whole command, a word a line. */
 static int
 replica_arguments(const struct system_node *n, const struct system_options *o,
                   struct buf *out, struct error *err)
 {
     const struct cluster *c = n->cluster;
 
+    if (replica_preload(o) != NULL)
+        buf_puts(out, "/bin/busybox\nenv\nLD_PRELOAD=" REPLICA_PRELOAD "\n");
+    buf_puts(out, REPLICA_BINARY "\n");
     buf_printf(
         out, "--node\n%s\n--cluster\n%s\n--data\n%s\n--listen\n0.0.0.0:%d\n",
         replica_node(n)->name, c->run_id, REPLICA_DATA, REPLICA_CLIENT_PORT);
@@ -194,12 +215,15 @@ replica_install(const struct system_node *n, const struct system_options *o,
 {
     static const char *const make[] = {"mkdir",     "-p",         "/data/opt",
                                        "/data/log", REPLICA_DATA, NULL};
+    const char *preload = replica_preload(o);
     CLEANUP(buf_release) struct buf arguments;
 
     buf_init(&arguments, REPLICA_ARGUMENTS_BYTES_MAX);
     if (replica_arguments(n, o, &arguments, err) < 0 ||
         remote_run(n->remote, make, err) < 0 ||
         remote_put(n->remote, o->binary, REPLICA_BINARY, 0755, err) < 0 ||
+        (preload != NULL &&
+         remote_put(n->remote, preload, REPLICA_PRELOAD, 0644, err) < 0) ||
         replica_put_text(n, buf_text(&arguments), REPLICA_ARGUMENTS, err) < 0 ||
         replica_put_text(n, "never started\n", REPLICA_NEW, err) < 0)
         return error_wrap(err, "replica: install");
@@ -243,11 +267,11 @@ replica_start(const struct system_node *n, struct error *err)
 {
     static const char *const cat[] = {"cat", REPLICA_ARGUMENTS, NULL};
     const char *argv[REPLICA_ARGUMENT_COUNT_MAX] = {
-        "svc", "start", "replica", "--log", REPLICA_LOG, "--", REPLICA_BINARY};
+        "svc", "start", "replica", "--log", REPLICA_LOG, "--"};
     CLEANUP(exec_result_release) struct exec_result result;
     CLEANUP_FREE char *text = NULL;
     char *line, *rest;
-    unsigned count = 7;
+    unsigned count = 6;
     bool first = false;
 
     exec_result_init(&result);

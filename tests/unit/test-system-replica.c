@@ -5,6 +5,9 @@
  */
 #include "config.h"
 
+#include <limits.h>
+#include <stdlib.h>
+
 #include "harness/base/file.h"
 #include "systems/replica/replica.h"
 #include "tests/lib/tap.h"
@@ -206,12 +209,37 @@ test_only_the_first_start_founds_the_cluster(void)
     teardown(&f);
 }
 
+/* The library is put beside the daemon, which becomes what env starts. */
+static void
+test_a_preloaded_library_is_put_and_named(void)
+{
+    static const char words[] =
+        "svc start replica --log /data/log/replica.log -- /bin/busybox env "
+        "LD_PRELOAD=/data/opt/preload.so /data/opt/ordeal-replica --node n2 ";
+    CLEANUP_FREE char *library = NULL, *params = NULL;
+    struct error err = {0};
+    char here[PATH_MAX];
+    struct fixture f;
+
+    setup(&f);
+    CHECK(realpath(f.dir, here) != NULL);
+    library = xasprintf("%s/lib.so", here);
+    params = xasprintf("{\"preload\":\"%s\"}", library);
+    CHECK_OK(file_write_atomic(library, "SO", 2, 0644, &err), &err);
+    install(&f, NULL, params);
+    CHECK_STR(file_at(&f, "/data/opt/preload.so"), "SO");
+    CHECK_OK(system_replica_ops.start(&f.node, &err), &err);
+    CHECK(strncmp(f.commands[f.command_count - 1], words, strlen(words)) == 0);
+    teardown(&f);
+}
+
 static void
 test_unknown_parameters_are_refused(void)
 {
     static const char *const bad[] = {
-        "{\"argument\":[]}", "{\"arguments\":\"--bug\"}", "{\"arguments\":[7]}",
-        "{\"arguments\":[\"a\\nb\"]}"};
+        "{\"argument\":[]}",   "{\"arguments\":\"--bug\"}",
+        "{\"arguments\":[7]}", "{\"preload\":\"lib.so\"}",
+        "{\"preload\":1}",     "{\"arguments\":[\"a\\nb\"]}"};
     struct fixture f;
 
     setup(&f);
@@ -392,6 +420,7 @@ int
 main(void)
 {
     RUN(test_only_the_first_start_founds_the_cluster);
+    RUN(test_a_preloaded_library_is_put_and_named);
     RUN(test_unknown_parameters_are_refused);
     RUN(test_limits_follow_the_arguments);
     RUN(test_process_is_what_svc_says);
