@@ -15,8 +15,10 @@
 #include "harness/output.h"
 #include "harness/paths.h"
 #include "harness/provider/accelerator.h"
+#include "harness/provider/client-hosts.h"
 #include "harness/readiness.h"
 #include "harness/site.h"
+#include "nemesis/fabric/namespace-port.h"
 #include "nemesis/platter/platter.h"
 #include "vm-images/image.h"
 
@@ -185,6 +187,25 @@ readiness_accelerator(struct readiness_result *ret)
     }
 }
 
+/* Runs work without, and say so: it is never a failure. */
+static void
+readiness_clients(struct readiness_result *ret)
+{
+    CLEANUP_FREE char *program = paths_program(NAMESPACE_PROGRAM);
+    struct error err = {0};
+    struct client_hosts *hosts = client_hosts_new(program, 1, 1, &err);
+    char text[320];
+
+    if (hosts != NULL) {
+        readiness_ok(ret, "in the cluster network, by user namespaces");
+    } else {
+        snprintf(text, sizeof(text),
+                 "by doors, where a connect proves nothing: %.200s", err.text);
+        readiness_ok(ret, text);
+    }
+    client_hosts_free(hosts);
+}
+
 /* Everything together: one machine, reached and asked. */
 static void
 readiness_boot(struct readiness_result *ret)
@@ -234,6 +255,7 @@ const struct readiness_check readiness_checks[] = {
     {"replica", true, readiness_replica},
     {"output", true, readiness_output},
     {"accelerator", false, readiness_accelerator},
+    {"clients", false, readiness_clients},
     {"boot", false, readiness_boot},
     {NULL, false, NULL},
 };

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
@@ -20,6 +21,8 @@
 #include "harness/provider/orphans.h"
 #include "harness/provider/runtime-dir.h"
 #include "harness/provider/supervise.h"
+#include "nemesis/fabric/namespace-port.h"
+#include "nemesis/fabric/switch.h"
 #include "nemesis/platter/platter.h"
 #include "tests/lib/tap.h"
 #include "vm-images/image.h"
@@ -28,7 +31,7 @@
 
 extern char **environ;
 
-static char *image_dir;
+static char *image_dir, *client_program;
 static const char *program;
 
 struct fixture {
@@ -54,7 +57,9 @@ spec(unsigned node_count)
                                  .vcpus = 1,
                                  .data_disk_mib = 128,
                                  .door_ports = doors,
-                                 .door_count = 1};
+                                 .door_count = 1,
+                                 .client_host_count = 2,
+                                 .client_program = client_program};
 }
 
 static int
@@ -172,6 +177,59 @@ check_door(void)
     CHECK(door_says(1, "hello\n"));
 }
 
+/* A connect from a host of clients: 0, or errno; -1 for silence. */
+static int
+client_connects(unsigned host, unsigned node)
+{
+    struct client_hosts *clients = f.cluster.clients;
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(DOOR_PORT)};
+    int fd =
+        clients->socket(clients, host, SOCK_STREAM | SOCK_NONBLOCK, &f.err);
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
+    int code = -1;
+    socklen_t len = sizeof(code);
+
+    CHECK_OK(fd, &f.err);
+    inet_pton(AF_INET, f.cluster.nodes[node].cluster_address, &to.sin_addr);
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
+        code = 0;
+    else if (errno != EINPROGRESS)
+        code = errno;
+    else if (poll(&wait, 1, 3000) == 1)
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len);
+    close(fd);
+    return code;
+}
+
+/* Truthful: refused, silent, accepted; a door would accept each time. */
+static void
+check_clients(void)
+{
+    const char *serve = "nc -l -p 7100 >/dev/null 2>&1 </dev/null &";
+    struct link_rule drop = {.drop = true};
+    struct link_set links = {{0}};
+    unsigned rule;
+
+    if (f.cluster.clients == NULL) {
+        printf("# no hosts of clients: %s\n", f.cluster.no_clients);
+        return;
+    }
+    CHECK_INT(f.cluster.clients->count, 2);
+    CHECK_INT(client_connects(0, 2), ECONNREFUSED);
+    CHECK(shell(2, serve) != NULL);
+    CHECK(shell(2, "sleep 1; echo ready")[0] == 'r');
+    link_set_add(&links, 2, f.cluster.node_count + 1);
+    CHECK_OK(switch_rule_add(provider_fabric(&f.provider), &links, &drop, &rule,
+                             &f.err),
+             &f.err);
+    CHECK_INT(client_connects(1, 2), -1);
+    CHECK_INT(client_connects(0, 2), 0);
+    CHECK(switch_rule_remove(provider_fabric(&f.provider), rule, SWITCH_PURGE));
+    CHECK(strstr(shell(2, "ip neigh show dev cluster 10.77.0.102"),
+                 "PERMANENT") != NULL);
+}
+
 static void
 check_power(void)
 {
@@ -229,6 +287,7 @@ test_three_nodes(void)
     CHECK_STR(shell(2, "hostname"), "n3\n");
     check_wire();
     check_door();
+    check_clients();
     check_power();
     check_reset();
     check_wire();
@@ -480,10 +539,13 @@ int
 main(int argc, char **argv)
 {
     const char *given = getenv("ORDEAL_TEST_IMAGE");
+    const char *build = getenv("ORDEAL_BUILDDIR");
     struct error err = {0};
 
     signal(SIGPIPE, SIG_IGN);
     program = "/proc/self/exe";
+    client_program =
+        xasprintf("%s/" NAMESPACE_PROGRAM, build == NULL ? "." : build);
     if (given != NULL) {
         image_dir = xstrdup(given);
     } else if (image_path(&image_dir, &err) < 0) {
