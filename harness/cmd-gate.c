@@ -47,6 +47,8 @@ gate_main(const struct command *self, int argc, char **argv)
         {"tests", 0, OPTION_STRING, &o.tests, "DIR",
          "build tree with results of tests, for the claims (default: this "
          "program's, if it is one)"},
+        {"system", 0, OPTION_STRING, &o.system, "NAME|FILE",
+         "of every run; FILE is a daemon of yours (docs/SYSTEMS.md)"},
         {"output", 'o', OPTION_STRING, &o.output, "DIR",
          "where bundles go (default: runs, or $ORDEAL_OUTPUT)"},
         {"uri", 0, OPTION_STRING, &o.uri, "URI", "libvirt connection"},

@@ -65,6 +65,7 @@ plan_print(const struct matrix *m)
 /* ---- the fault plan of one scenario ---- */
 
 struct plan_options {
+    const char *system; /* of every row; NULL: its own */
     bool as_json;
     uint64_t seed, node_count;
     int64_t window_ns;
@@ -150,6 +151,8 @@ plan_main(const struct command *self, int argc, char **argv)
          "of a scenario's faults (default: fresh)"},
         {"window", 'w', OPTION_DURATION, &o.window_ns, "DURATION",
          "of a scenario (default: its own)"},
+        {"system", 0, OPTION_STRING, &o.system, "NAME|FILE",
+         "of a suite's runs (default: their own)"},
         {"nodes", 'n', OPTION_UINT, &o.node_count, "NUMBER",
          "of a scenario (default: its own)"},
     };
@@ -168,7 +171,11 @@ plan_main(const struct command *self, int argc, char **argv)
     if (plan_is_scenario(count == 1 ? argv[0] : NULL, &o))
         return plan_scenario(argv[0], &o, &err) < 0 ? command_failed(self, &err)
                                                     : 0;
-    if (matrix_load(count == 1 ? argv[0] : NULL, 0, &matrix, &err) < 0)
+    if (matrix_load(
+            &(struct matrix_options){.suite = count == 1 ? argv[0] : NULL,
+                                     .system = o.system,
+                                     .window_ns = o.window_ns},
+            &matrix, &err) < 0)
         return command_failed(self, &err);
     rows = plan_rows(&matrix);
     if (o.as_json) {

@@ -62,6 +62,9 @@ run_main(const struct command *self, int argc, char **argv)
          "operations per second over all clients, 0: no limit"},
         {"bug", 'b', OPTION_STRING, &o->bug, "NAME",
          "plant a bug in the replicas (ordeal-replica --list-bugs)"},
+        {"system", 0, OPTION_STRING, &o->system, "NAME|FILE",
+         "instead of the scenario's; FILE is a daemon of yours "
+         "(docs/SYSTEMS.md)"},
         {"output", 'o', OPTION_STRING, &o->output, "DIR",
          "where bundles go (default: runs, or $ORDEAL_OUTPUT)"},
         {"uri", 0, OPTION_STRING, &o->uri, "URI",

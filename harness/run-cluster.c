@@ -69,6 +69,8 @@ run_apply_options(struct run *r, struct error *err)
         s->node_count = o->node_count;
     if (o->client_count != 0)
         s->client_count = o->client_count;
+    if (o->system != NULL && scenario_use_system(s, o->system, err) < 0)
+        return error_wrap(err, "--system");
     if (o->rate >= 0)
         s->rate = o->rate;
     r->window_ns = o->window_ns != 0 ? o->window_ns : s->window_ns;
@@ -100,7 +102,8 @@ run_find_parts(struct run *r, struct error *err)
     if (r->workload_ops == NULL)
         return error_set(err, ERROR_CONFIG, "%s: no workload '%s'", s->path,
                          s->workload);
-    if (!system_offers(r->system, r->workload_ops->capability))
+    if (!system_serves(r->system, s->system_params,
+                       r->workload_ops->capability))
         return error_set(err, ERROR_CONFIG,
                          "%s: system '%s' has no capability '%s', which "
                          "workload '%s' needs",
@@ -190,8 +193,11 @@ run_open_bundle(struct run *r, struct error *err)
     plan = plan_to_json(&r->plan);
     result = bundle_add_json(r->bundle, "plan.json", plan, err);
     json_decref(plan);
-    if (result < 0 || bundle_add(r->bundle, "scenario.yaml", r->scenario->text,
-                                 strlen(r->scenario->text), err) < 0)
+    if (result < 0 ||
+        bundle_add(r->bundle, "scenario.yaml", r->scenario->text,
+                   strlen(r->scenario->text), err) < 0 ||
+        bundle_add_json(r->bundle, "system.json", r->scenario->system_params,
+                        err) < 0)
         return -1;
     history = bundle_path(r->bundle, BUNDLE_HISTORY, err);
     journal = bundle_path(r->bundle, "undo.journal", err);

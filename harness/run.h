@@ -20,6 +20,7 @@ struct run_options {
     uint64_t node_count, client_count;
     double rate; /* negative: the scenario's */
     const char *bug;
+    const char *system; /* instead of the scenario's: a name, or a file */
     const char *plan;   /* a plan.json to replay, NULL: planned from the seed */
     const char *output; /* directory of bundles */
     const char *uri;    /* libvirt */

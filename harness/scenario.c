@@ -295,6 +295,53 @@ scenario_read_load(struct scenario *s, struct error *err)
     s->rate = scenario_take_rate(&r, "rate", 0);
 }
 
+static bool
+scenario_is_file(const char *name)
+{
+    size_t len = strlen(name);
+
+    return strchr(name, '/') != NULL ||
+           (len > 5 && strcmp(name + len - 5, ".yaml") == 0);
+}
+
+int
+scenario_use_system(struct scenario *s, const char *name, struct error *err)
+{
+    const char *own;
+    json_t *params;
+
+    if (!scenario_is_file(name)) {
+        params = json_object();
+        own = name;
+    } else {
+        params = yaml_load_file(name, err);
+        if (params == NULL)
+            return -1;
+        own = json_string_value(json_object_get(params, "name"));
+        if (!json_is_object(params)) {
+            json_decref(params);
+            return error_set(err, ERROR_CONFIG, "%s: a system is a map", name);
+        }
+    }
+    free(s->system);
+    s->system = xstrdup(own == NULL ? "custom" : own);
+    json_object_del(params, "name");
+    json_decref(s->system_params);
+    s->system_params = params;
+    return 0;
+}
+
+/* "system: ./mine.yaml" in the scenario's own file. */
+static void
+scenario_read_system(struct scenario *s, struct error *err)
+{
+    if (scenario_is_file(s->system)) {
+        CLEANUP_FREE char *file = xstrdup(s->system);
+
+        scenario_use_system(s, file, err);
+    }
+}
+
 static void
 scenario_read(struct scenario *s, json_t *root, struct error *err)
 {
@@ -309,6 +356,8 @@ scenario_read(struct scenario *s, json_t *root, struct error *err)
     s->description = scenario_take_string(&r, "description", "");
     s->provider = scenario_take_string(&r, "provider", "libvirt");
     s->system = scenario_take_named(&r, "system", "replica", &s->system_params);
+    if (s->system != NULL && err->kind == ERROR_NONE)
+        scenario_read_system(s, err);
     s->workload =
         scenario_take_named(&r, "workload", NULL, &s->workload_params);
     s->schedule = scenario_take_schedule(&r);
@@ -332,10 +381,7 @@ scenario_read(struct scenario *s, json_t *root, struct error *err)
 static char *
 scenario_file(const char *dir, const char *name)
 {
-    size_t len = strlen(name);
-
-    if (strchr(name, '/') != NULL ||
-        (len > 5 && strcmp(name + len - 5, ".yaml") == 0))
+    if (scenario_is_file(name))
         return xstrdup(name);
     CLEANUP_FREE char *relative = xasprintf("%s/%s.yaml", dir, name);
     return paths_data(relative);

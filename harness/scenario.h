@@ -54,6 +54,14 @@ struct scenario {
 struct scenario *scenario_load(const char *name, struct error *err);
 void scenario_free(struct scenario *s);
 
+/*
+ * Puts another system under the scenario: one by its name, or the user's own by
+ * a YAML file (docs/SYSTEMS.md, "custom"), which it is when it has a '/' or
+ * ends in .yaml.  CONFIG errors leave the scenario as it was.
+ */
+int scenario_use_system(struct scenario *s, const char *name,
+                        struct error *err);
+
 /* Ids of all scenarios that ship, files first: a JSON array of strings. */
 json_t *scenario_ids(struct error *err);
 

@@ -121,7 +121,13 @@ const struct system_ops *system_find(const char *name); /* NULL: none */
 
 /* Whether it offers clients of the capability. */
 bool system_offers(const struct system_ops *s, const char *capability);
+
+/* The same of a system with these parameters, whose "capabilities" (a list)
+ * may be fewer. */
+bool system_serves(const struct system_ops *s, const json_t *params,
+                   const char *capability);
 extern const struct system_ops system_replica_ops;
+extern const struct system_ops system_custom_ops;
 
 /* ---- clients ---- */
 

@@ -131,12 +131,16 @@ gate_open_new(struct gate *g, struct error *err)
 {
     const struct gate_options *o = g->options;
     int64_t wall_ns = clock_wall_ns();
+    const struct matrix_options m = {
+        .suite = o->suite, .system = o->system, .window_ns = o->window_ns};
     struct matrix matrix;
 
-    if (matrix_load(o->suite, o->window_ns, &matrix, err) < 0)
+    if (matrix_load(&m, &matrix, err) < 0)
         return -1;
     g->dir = gate_new_dir(o->output, matrix.suite, wall_ns);
     g->state = gate_state_new(&matrix, o->seed, wall_ns);
+    if (o->system != NULL)
+        json_object_set_new(g->state, "system", json_string(o->system));
     matrix_release(&matrix);
     if (dir_make(g->dir, 0755, err) < 0 || gate_lock(g, err) < 0)
         return -1;
@@ -203,6 +207,7 @@ gate_start_lane(struct gate *g, struct lane *lane, json_t *row)
         .program = g->program,
         .output = g->options->output,
         .uri = g->options->uri,
+        .system = json_string_value(json_object_get(g->state, "system")),
         .dir = g->dir,
         .seed = gate_row_seed(g->state, row),
     };

@@ -29,6 +29,7 @@ struct gate_options {
     const char *resume; /* a gate's directory, "last", or NULL: a new gate */
     const char *output; /* directory of bundles */
     const char *uri;    /* libvirt's, or NULL */
+    const char *system; /* of every row, or NULL: its own */
     const char *tests;  /* build tree with results of tests, or NULL */
     int64_t window_ns;  /* of every row; 0: the suite's own */
     uint64_t lanes;

@@ -73,6 +73,7 @@ lane_start(struct lane *lane, json_t *row, const struct lane_command *c,
              arena_printf(&a, "%" PRId64 "ms", (int64_t)window / NS_PER_MS));
     lane_add(&w, "--output", c->output);
     lane_add(&w, "--uri", c->uri);
+    lane_add(&w, "--system", c->system);
     lane_add(&w, "--bug", json_string_value(json_object_get(row, "bug")));
     w.words[w.count++] = "--quiet";
     lane_add(&w, "--", json_string_value(json_object_get(row, "scenario")));

@@ -35,6 +35,7 @@ struct lane_command {
     const char *program; /* 'ordeal' */
     const char *output;  /* directory of bundles */
     const char *uri;     /* or NULL */
+    const char *system;  /* or NULL */
     const char *dir;     /* the gate's */
     uint64_t seed;
 };

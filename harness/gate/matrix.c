@@ -15,7 +15,7 @@ static const char *const matrix_row_keys[] = {"scenario", "window", "bug",
 
 /* Why the scenario cannot run here; NULL when it can. */
 static char *
-matrix_blocked(const struct scenario *s)
+matrix_blocked(const struct scenario *s, const char *bug)
 {
     struct error err = {0};
 
@@ -25,10 +25,12 @@ matrix_blocked(const struct scenario *s)
         return xasprintf("no system '%s'", s->system);
     if (workload_find(s->workload) == NULL)
         return xasprintf("no workload '%s'", s->workload);
-    if (!system_offers(system_find(s->system),
+    if (!system_serves(system_find(s->system), s->system_params,
                        workload_find(s->workload)->capability))
         return xasprintf("system '%s' has no capability '%s'", s->system,
                          workload_find(s->workload)->capability);
+    if (bug != NULL && system_find(s->system) != &system_replica_ops)
+        return xstrdup("planted bugs are those of the reference replica");
     if (readiness_quick(&err) < 0)
         return xstrdup(err.text);
     return NULL;
@@ -99,8 +101,9 @@ matrix_window(const json_t *value, int64_t *ret, struct error *err)
 }
 
 static int
-matrix_row_load(const json_t *run, size_t number, int64_t window_ns,
-                struct matrix_row *ret, struct error *err)
+matrix_row_load(const json_t *run, size_t number,
+                const struct matrix_options *o, struct matrix_row *ret,
+                struct error *err)
 {
     const char *id = json_string_value(json_object_get(run, "scenario"));
     const char *bug = json_string_value(json_object_get(run, "bug"));
@@ -116,6 +119,10 @@ matrix_row_load(const json_t *run, size_t number, int64_t window_ns,
     s = scenario_load(id, err);
     if (s == NULL)
         return -1;
+    if (o->system != NULL && scenario_use_system(s, o->system, err) < 0) {
+        scenario_free(s);
+        return -1;
+    }
     *ret = (struct matrix_row){
         .scenario = xstrdup(id),
         .system = xstrdup(s->system),
@@ -126,15 +133,15 @@ matrix_row_load(const json_t *run, size_t number, int64_t window_ns,
         .full_window_ns = s->window_ns,
         .faults = s->schedule != NULL,
         .blocking = blocking == NULL || json_is_true(blocking),
-        .blocked = matrix_blocked(s),
+        .blocked = matrix_blocked(s, bug),
     };
     result = matrix_expect(ret, s, err);
     scenario_free(s);
     if (result < 0 ||
         matrix_window(json_object_get(run, "window"), &ret->window_ns, err) < 0)
         return error_wrap(err, "run %zu of the suite (%s)", number, id);
-    if (window_ns > 0)
-        ret->window_ns = window_ns;
+    if (o->window_ns > 0)
+        ret->window_ns = o->window_ns;
     return 0;
 }
 
@@ -168,10 +175,10 @@ matrix_text(const json_t *suite, const char *key)
 }
 
 int
-matrix_load(const char *suite, int64_t window_ns, struct matrix *ret,
+matrix_load(const struct matrix_options *o, struct matrix *ret,
             struct error *err)
 {
-    json_t *object = matrix_suite(suite, err), *run;
+    json_t *object = matrix_suite(o->suite, err), *run;
     json_t *runs = json_object_get(object, "runs");
     struct matrix m = {0};
     int result = 0;
@@ -189,7 +196,7 @@ matrix_load(const char *suite, int64_t window_ns, struct matrix *ret,
         m.rows = xcalloc(json_array_size(runs) + 1, sizeof(*m.rows));
     json_array_foreach (runs, i, run) {
         if (result == 0) {
-            result = matrix_row_load(run, i + 1, window_ns, &m.rows[i], err);
+            result = matrix_row_load(run, i + 1, o, &m.rows[i], err);
             m.row_count++;
         }
     }

@@ -37,12 +37,14 @@ struct matrix {
     size_t row_count;
 };
 
-/*
- * 'suite' NULL: each scenario that ships, in order.  'window_ns' 0: the rows'
- * own; else that of every row.  CONFIG: no such suite, no such scenario, a key
- * that means nothing.
- */
-int matrix_load(const char *suite, int64_t window_ns, struct matrix *ret,
+struct matrix_options {
+    const char *suite;  /* NULL: each scenario that ships, in order */
+    const char *system; /* of every row (scenario_use_system); NULL: its own */
+    int64_t window_ns;  /* of every row; 0: its own */
+};
+
+/* CONFIG: no such suite, no such scenario, a key that means nothing. */
+int matrix_load(const struct matrix_options *o, struct matrix *ret,
                 struct error *err);
 void matrix_release(struct matrix *m);
 

@@ -16,6 +16,23 @@
 const char *replica_engine(const char *capability);
 
 /*
+ * What a daemon that speaks the API says of itself, through its door
+ * (systems/system.h has the contracts).
+ */
+extern const char *const replica_events[]; /* of watch() */
+int replica_status(const struct cluster *c, unsigned node, int64_t timeout_ns,
+                   struct system_status *ret, struct error *err);
+int replica_watch(const struct cluster *c, unsigned node, int64_t timeout_ns,
+                  struct system_watch *state, uint32_t *ret, struct error *err);
+int replica_digest(const struct cluster *c, unsigned node, uint64_t index,
+                   int64_t timeout_ns, char ret[static SYSTEM_DIGEST_SIZE],
+                   struct error *err);
+
+/* Status, digest and metrics as files in 'dir'; what is down answers none. */
+int replica_collect_door(const struct system_node *n, const char *dir,
+                         struct error *err);
+
+/*
  * A client of every capability: which one it is the daemon's engine decides
  * (functions, arguments and results in docs/ARCHITECTURE.md).  Error classes
  * of attempts, beside the replica's own codes: "refused" (fail: no connection,

@@ -129,9 +129,15 @@ test_reservation_contention_LDADD = $(ORDEAL_WORKLOADS_LIBS) \
 	$(ORDEAL_ANALYZER_LIBS)
 
 UNIT_TESTS += test-system-replica
-test_system_replica_SOURCES = %D%/test-system-replica.c tests/lib/toy-server.h
+test_system_replica_SOURCES = %D%/test-system-replica.c tests/lib/toy-server.h \
+	tests/lib/scripted-node.h
 test_system_replica_LDADD = $(ORDEAL_SYSTEMS_LIBS) $(ORDEAL_REMOTE_LIBS) \
 	$(ORDEAL_BASE_LIBS)
+
+UNIT_TESTS += test-system-custom
+test_system_custom_SOURCES = %D%/test-system-custom.c \
+	tests/lib/scripted-node.h
+test_system_custom_LDADD = $(ordeal_LDADD)
 
 UNIT_TESTS += test-replica-client
 test_replica_client_SOURCES = %D%/test-replica-client.c tests/lib/toy-server.h

@@ -48,7 +48,10 @@ test_rows(void)
     struct error err = {0};
     struct matrix m;
 
-    CHECK_OK(matrix_load(path, 0, &m, &err), &err);
+    CHECK_OK(
+        matrix_load(&(struct matrix_options){.suite = path, .window_ns = 0}, &m,
+                    &err),
+        &err);
     CHECK_STR(m.suite, "mine");
     CHECK(m.release);
     CHECK_INT(m.row_count, 2);
@@ -59,7 +62,10 @@ test_rows(void)
     CHECK_INT(json_array_size(m.rows[1].must), 1);
     CHECK(!m.rows[1].blocking);
     matrix_release(&m);
-    CHECK_OK(matrix_load(path, 5 * NS_PER_S, &m, &err), &err);
+    CHECK_OK(matrix_load(&(struct matrix_options){.suite = path,
+                                                  .window_ns = 5 * NS_PER_S},
+                         &m, &err),
+             &err);
     CHECK(matrix_row_shortened(&m.rows[0]));
     matrix_release(&m);
     suite_remove(path);
@@ -72,7 +78,10 @@ check_refused(const char *text, const char *expected)
     struct error err = {0};
     struct matrix m;
 
-    CHECK_INT(matrix_load(path, 0, &m, &err), -1);
+    CHECK_INT(
+        matrix_load(&(struct matrix_options){.suite = path, .window_ns = 0}, &m,
+                    &err),
+        -1);
     CHECK_INT(err.kind, ERROR_CONFIG);
     CHECK(strstr(err.text, expected) != NULL);
     suite_remove(path);
@@ -95,7 +104,10 @@ test_refusals(void)
     check_refused("runs:\n  - scenario: reservation_contention-control\n"
                   "    bug: no-such\n",
                   "no-such");
-    CHECK_INT(matrix_load("no-such-suite", 0, &m, &err), -1);
+    CHECK_INT(matrix_load(&(struct matrix_options){.suite = "no-such-suite",
+                                                   .window_ns = 0},
+                          &m, &err),
+              -1);
 }
 
 static void
@@ -104,7 +116,10 @@ test_all_scenarios(void)
     struct error err = {0};
     struct matrix m;
 
-    CHECK_OK(matrix_load(NULL, 0, &m, &err), &err);
+    CHECK_OK(
+        matrix_load(&(struct matrix_options){.suite = NULL, .window_ns = 0}, &m,
+                    &err),
+        &err);
     CHECK(m.row_count >= 3);
     CHECK(!m.release);
     matrix_release(&m);
