@@ -278,29 +278,6 @@ clock_inject(struct fault *f, struct error *err)
 
 /* ---- proofs of effect ---- */
 
-typedef int (*clock_look_fn)(struct fault *f, unsigned node, enum proof *ret,
-                             struct error *err);
-
-/* One look at each target, merged. */
-static int
-clock_look_all(struct fault *f, clock_look_fn look, enum proof *ret,
-               struct error *err)
-{
-    enum proof proof = PROOF_CONFIRMED;
-
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
-        enum proof node = PROOF_INCONCLUSIVE;
-
-        if (!(f->targets >> i & 1))
-            continue;
-        if (look(f, i, &node, err) < 0)
-            return -1;
-        proof = proof_merge(proof, node);
-    }
-    *ret = proof;
-    return 0;
-}
-
 static int64_t
 clock_tolerance(const struct clock_fault *c)
 {
@@ -328,7 +305,7 @@ clock_look_bump_node(struct fault *f, unsigned node, enum proof *ret,
 static int
 clock_look_bump(struct fault *f, enum proof *ret, struct error *err)
 {
-    return clock_look_all(f, clock_look_bump_node, ret, err);
+    return fault_look_each(f, clock_look_bump_node, ret, err);
 }
 
 /* One instant is on one side or the other; both must have been seen. */
@@ -365,7 +342,7 @@ clock_look_strobe_node(struct fault *f, unsigned node, enum proof *ret,
 static int
 clock_look_strobe(struct fault *f, enum proof *ret, struct error *err)
 {
-    return clock_look_all(f, clock_look_strobe_node, ret, err);
+    return fault_look_each(f, clock_look_strobe_node, ret, err);
 }
 
 /* It has gained what it should by now: at least half, at most half more. */
@@ -401,7 +378,7 @@ clock_look_drift_node(struct fault *f, unsigned node, enum proof *ret,
 static int
 clock_look_drift(struct fault *f, enum proof *ret, struct error *err)
 {
-    return clock_look_all(f, clock_look_drift_node, ret, err);
+    return fault_look_each(f, clock_look_drift_node, ret, err);
 }
 
 /* While the host's went on, the guest's went on by less than a quarter. */
@@ -431,7 +408,7 @@ clock_look_freeze_node(struct fault *f, unsigned node, enum proof *ret,
 static int
 clock_look_freeze(struct fault *f, enum proof *ret, struct error *err)
 {
-    return clock_look_all(f, clock_look_freeze_node, ret, err);
+    return fault_look_each(f, clock_look_freeze_node, ret, err);
 }
 
 /* ---- heal ---- */
@@ -514,7 +491,7 @@ clock_look_healed_node(struct fault *f, unsigned node, enum proof *ret,
 static int
 clock_look_healed(struct fault *f, enum proof *ret, struct error *err)
 {
-    return clock_look_all(f, clock_look_healed_node, ret, err);
+    return fault_look_each(f, clock_look_healed_node, ret, err);
 }
 
 static int

@@ -201,6 +201,27 @@ fault_prove_until(struct fault *f, enum fault_phase phase, int64_t timeout_ns,
 }
 
 int
+fault_look_each(struct fault *f,
+                int (*look)(struct fault *f, unsigned node, enum proof *ret,
+                            struct error *err),
+                enum proof *ret, struct error *err)
+{
+    enum proof proof = PROOF_CONFIRMED;
+
+    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
+        enum proof node = PROOF_INCONCLUSIVE;
+
+        if (!(f->targets >> i & 1))
+            continue;
+        if (look(f, i, &node, err) < 0)
+            return -1;
+        proof = proof_merge(proof, node);
+    }
+    *ret = proof;
+    return 0;
+}
+
+int
 fault_heal(struct fault *f, struct error *err)
 {
     assert(f->stage == FAULT_JOURNALLED || f->stage == FAULT_INJECTED);

@@ -167,6 +167,11 @@ int fault_prove_until(struct fault *f, enum fault_phase phase,
                       int (*once)(struct fault *f, enum proof *ret,
                                   struct error *err),
                       enum proof *ret, struct error *err);
+/* For prove(): one look at each target, merged.  A look that fails ends it. */
+int fault_look_each(struct fault *f,
+                    int (*look)(struct fault *f, unsigned node, enum proof *ret,
+                                struct error *err),
+                    enum proof *ret, struct error *err);
 int fault_undo(const struct fault_world *w, const json_t *record,
                struct error *err);
 

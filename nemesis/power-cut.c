@@ -199,21 +199,9 @@ static int
 power_cut_prove(struct fault *f, enum fault_phase phase, enum proof *ret,
                 struct error *err)
 {
-    enum proof proof = PROOF_CONFIRMED;
-
     if (phase == FAULT_HEALED)
         return boot_prove_up(f, ret, err);
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
-        enum proof node = PROOF_INCONCLUSIVE;
-
-        if (!(f->targets >> i & 1))
-            continue;
-        if (power_cut_look(f, i, &node, err) < 0)
-            return -1;
-        proof = proof_merge(proof, node);
-    }
-    *ret = proof;
-    return 0;
+    return fault_look_each(f, power_cut_look, ret, err);
 }
 
 /* ---- heal ---- */

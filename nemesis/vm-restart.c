@@ -195,28 +195,16 @@ nmi_look_at(struct fault *f, unsigned node, enum proof *ret, struct error *err)
         json_pack("{s:s, s:o}", "machine", view.status, "console",
                   panic == NULL ? json_null()
                                 : json_stringn(panic, strcspn(panic, "\r\n"))));
-    *ret = panic != NULL && view.state != MACHINE_OFF ? PROOF_CONFIRMED
-                                                      : PROOF_MISMATCH;
+    *ret = panic != NULL && r->hangs[node] && view.state != MACHINE_OFF
+               ? PROOF_CONFIRMED
+               : PROOF_MISMATCH;
     return 0;
 }
 
 static int
 nmi_look(struct fault *f, enum proof *ret, struct error *err)
 {
-    const struct restart *r = f->state;
-    enum proof proof = PROOF_CONFIRMED;
-
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
-        enum proof node = PROOF_MISMATCH;
-
-        if (!(f->targets >> i & 1))
-            continue;
-        if (nmi_look_at(f, i, &node, err) < 0)
-            return -1;
-        proof = proof_merge(proof, r->hangs[i] ? node : PROOF_MISMATCH);
-    }
-    *ret = proof;
-    return 0;
+    return fault_look_each(f, nmi_look_at, ret, err);
 }
 
 static int

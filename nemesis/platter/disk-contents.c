@@ -411,7 +411,7 @@ contents_prove(struct fault *f, enum fault_phase phase, enum proof *ret,
 
     if (phase == FAULT_HEALED)
         return disk_prove_healed(f, ret, err);
-    return disk_look_all(f, c->stale ? stale_look : corrupt_look, ret, err);
+    return fault_look_each(f, c->stale ? stale_look : corrupt_look, ret, err);
 }
 
 /* What the page cache got from the disk meanwhile goes as well. */

@@ -340,13 +340,13 @@ request_prove(struct fault *f, enum fault_phase phase, enum proof *ret,
     switch (d->harm) {
     case DISK_ERROR:
     case DISK_FULL:
-        return disk_look_all(f, rule_look, ret, err);
+        return fault_look_each(f, rule_look, ret, err);
     case DISK_SLOW:
-        return disk_look_all(f, slow_look, ret, err);
+        return fault_look_each(f, slow_look, ret, err);
     case DISK_STALL:
-        return disk_look_all(f, stall_look, ret, err);
+        return fault_look_each(f, stall_look, ret, err);
     case DISK_LIE:
-        return disk_look_all(f, lie_look, ret, err);
+        return fault_look_each(f, lie_look, ret, err);
     }
     return error_set(err, ERROR_BUG, "no such fault");
 }

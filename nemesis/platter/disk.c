@@ -259,27 +259,6 @@ disk_heal(struct fault *f, struct error *err)
 
 /* ---- proofs ---- */
 
-int
-disk_look_all(struct fault *f,
-              int (*look)(struct fault *f, unsigned node, enum proof *ret,
-                          struct error *err),
-              enum proof *ret, struct error *err)
-{
-    enum proof proof = PROOF_CONFIRMED;
-
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
-        enum proof node = PROOF_INCONCLUSIVE;
-
-        if (!(f->targets >> i & 1))
-            continue;
-        if (look(f, i, &node, err) < 0)
-            return -1;
-        proof = proof_merge(proof, node);
-    }
-    *ret = proof;
-    return 0;
-}
-
 static bool
 disk_is_plain(const json_t *stats)
 {
@@ -329,7 +308,7 @@ disk_prove_healed(struct fault *f, enum proof *ret, struct error *err)
     enum proof daemon = PROOF_INCONCLUSIVE, disk = PROOF_INCONCLUSIVE;
 
     if (daemon_prove_up(f, &daemon, err) < 0 ||
-        disk_look_all(f, disk_look_healed, &disk, err) < 0)
+        fault_look_each(f, disk_look_healed, &disk, err) < 0)
         return -1;
     *ret = proof_merge(daemon, disk);
     return 0;

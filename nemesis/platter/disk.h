@@ -65,12 +65,6 @@ int disk_heal(struct fault *f, struct error *err);
  */
 int disk_prove_healed(struct fault *f, enum proof *ret, struct error *err);
 
-/* For prove(): 'look' at each target, merged. */
-int disk_look_all(struct fault *f,
-                  int (*look)(struct fault *f, unsigned node, enum proof *ret,
-                              struct error *err),
-                  enum proof *ret, struct error *err);
-
 int disk_undo(const struct fault_world *w, const json_t *record,
               struct error *err);
 
