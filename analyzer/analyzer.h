@@ -67,8 +67,9 @@ int analyzer_judge(const struct table *t,
 int analyzer_load(const char *path, struct table **ret, struct error *err);
 
 /*
- * Whether the domain checkers judge the file: a bundle, or an allocator's
- * history in our own format.  Also true when it cannot be opened.
+ * Whether the domain checkers judge the file: a bundle, an allocator's history
+ * in our own format, or a run's of another engine.  Also true when it cannot be
+ * opened.
  */
 bool analyzer_is_domain(const char *path);
 

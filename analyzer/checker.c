@@ -40,6 +40,14 @@ checker_find(const char *name)
 }
 
 bool
+checker_judges(const struct checker_ops *ops, const char *model)
+{
+    const char *own = ops->model == NULL ? "allocator" : ops->model;
+
+    return strcmp(own, CHECKER_EVERY_MODEL) == 0 || strcmp(own, model) == 0;
+}
+
+bool
 checker_expired(struct checker_run *run)
 {
     if (++run->polls % POLLS_PER_CLOCK != 0 ||

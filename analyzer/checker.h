@@ -49,8 +49,14 @@ struct checker_run {
 struct checker_ops {
     const char *name, *description; /* one line */
     bool runs_only; /* judges how a run was driven, not the system */
+    /* Of which histories, by the model of their meta: NULL: the allocator's;
+     * CHECKER_EVERY_MODEL: all. */
+    const char *model;
     void (*check)(struct checker_run *run);
 };
+
+#define CHECKER_EVERY_MODEL "*"
+bool checker_judges(const struct checker_ops *ops, const char *model);
 
 /* NULL-terminated. */
 extern const struct checker_ops *const checker_registry[];
@@ -76,6 +82,11 @@ void checker_unknown(struct checker_run *run, const char *fmt, ...)
 /* Adds an event, or all events of an operation, to the first witness. */
 void witness_event(struct checker_run *run, uint32_t event);
 void witness_operation(struct checker_run *run, uint32_t op);
+
+/* Of blocks (block-values.c): versions and values that linearizable reads show,
+ * those of the sweeps or the others; and, with the sweeps, versions that were
+ * acknowledged twice. */
+void block_values_check(struct checker_run *run, bool sweeps);
 
 /*
  * Another operation with the same id and other contents that the system

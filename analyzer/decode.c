@@ -31,6 +31,17 @@ static const char *const code_names[CODE_COUNT] = {
     [CODE_INVALID_STATE] = "invalid_state",
     [CODE_HOLDER_MISMATCH] = "holder_mismatch",
     [CODE_STALE_EPOCH] = "stale_epoch",
+    [CODE_BUCKET_TABLE_FULL] = "bucket_table_full",
+    [CODE_BUCKET_NOT_FOUND] = "bucket_not_found",
+    [CODE_INSUFFICIENT_FUNDS] = "insufficient_funds",
+    [CODE_POOL_TABLE_FULL] = "pool_table_full",
+    [CODE_POOL_NOT_FOUND] = "pool_not_found",
+    [CODE_HOLD_TABLE_FULL] = "hold_table_full",
+    [CODE_HOLD_NOT_FOUND] = "hold_not_found",
+    [CODE_HOLD_EXPIRED] = "hold_expired",
+    [CODE_INSUFFICIENT_CAPACITY] = "insufficient_capacity",
+    [CODE_BLOCK_NOT_FOUND] = "block_not_found",
+    [CODE_VALUE_MISMATCH] = "value_mismatch",
     [CODE_OTHER] = "(other)",
 };
 
@@ -78,8 +89,8 @@ need_int(struct table *t, const struct event *e, const char *key, int64_t *ret)
     return fields_int(&e->fields, key, ret) && *ret >= 0 ? 0 : lacks(t, e, key);
 }
 
-static void
-lists_push(struct table *t, uint32_t id)
+void
+table_list_push(struct table *t, uint32_t id)
 {
     if (t->list_count == t->list_cap) {
         t->list_cap = t->list_cap == 0 ? 64 : t->list_cap * 2;
@@ -101,7 +112,7 @@ list_of_ids(struct table *t, const struct value *v, struct span *ret)
 
         if (!value_id(&v->list.items[i], &id))
             return false;
-        lists_push(t, table_intern(t, id));
+        table_list_push(t, table_intern(t, id));
         ret->count++;
     }
     return true;
@@ -146,7 +157,7 @@ decode_one_resource(struct table *t, const struct event *e,
     if (need_id(t, e, "resource", &id) < 0)
         return -1;
     ret->resources = (struct span){t->list_count, 1};
-    lists_push(t, id);
+    table_list_push(t, id);
     return 0;
 }
 
@@ -223,8 +234,11 @@ decode_invocation(struct table *t, const struct event *e,
         if (decode_claim(t, e, ret) < 0)
             return -1;
         return need_id(t, e, "lease", &ret->lease);
+    default:
+        if (function_is_read(ret->function) && decode_claim(t, e, ret) < 0)
+            return -1;
+        return decode_engine_invocation(t, e, ret);
     }
-    return -1;
 }
 
 /* ---- results ---- */
@@ -317,13 +331,15 @@ decode_read(struct table *t, const struct event *e, enum function f,
         ret->applied = (uint64_t)applied;
     if (!ret->found)
         return 0;
+    if (f > FUNCTION_GET_LEASE)
+        return decode_engine_read(t, e, f, ret);
     if (!fields_string(&e->fields, "state", &state))
         return lacks(t, e, "state");
     ret->state = (uint8_t)word(state, state_names, STATE_COUNT);
     if (f == FUNCTION_GET_RESOURCE) {
         if (ret->state == STATE_AVAILABLE)
             ret->lease = TABLE_NONE;
-        return may_int(t, e, "version", &ret->version);
+        return 0;
     }
     if (may_id(t, e, "holder", &ret->holder) < 0 ||
         may_int(t, e, "created", &ret->created) < 0)
@@ -366,6 +382,7 @@ decode_answer(struct table *t, const struct event *e, enum function f,
         ret->index = e->position.index;
     }
     if (may_int(t, e, "slot", &ret->slot) < 0 ||
+        may_int(t, e, "version", &ret->version) < 0 ||
         may_int(t, e, "epoch", &ret->epoch) < 0 ||
         may_int(t, e, "deadline", &ret->deadline) < 0 ||
         may_id(t, e, "lease", &ret->lease) < 0)

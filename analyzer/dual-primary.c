@@ -80,5 +80,6 @@ dual_primary_check(struct checker_run *run)
 const struct checker_ops checker_dual_primary_ops = {
     .name = "dual_primary",
     .description = "in one term one node commits",
+    .model = CHECKER_EVERY_MODEL,
     .check = dual_primary_check,
 };

@@ -145,5 +145,6 @@ duplicate_execution_check(struct checker_run *run)
 const struct checker_ops checker_duplicate_execution_ops = {
     .name = "duplicate_execution",
     .description = "one operation id with one content has one execution",
+    .model = CHECKER_EVERY_MODEL,
     .check = duplicate_execution_check,
 };

@@ -39,6 +39,18 @@ load_is_ours(const char *path)
            (len == sizeof(begin) && memcmp(begin, text, len) == 0);
 }
 
+/* Models that have domain checkers, of runs: their fields are known. */
+static bool
+load_is_engine(const char *model)
+{
+    static const char *const models[] = {"quota", "pool", "block"};
+
+    for (size_t i = 0; i < ARRAY_LEN(models); i++)
+        if (strcmp(models[i], model) == 0)
+            return true;
+    return false;
+}
+
 bool
 analyzer_is_domain(const char *path)
 {
@@ -63,7 +75,9 @@ analyzer_is_domain(const char *path)
         return true;
     model = json_string_value(
         json_object_get(history_reader_meta(reader), "model"));
-    return model == NULL || strcmp(model, "allocator") == 0;
+    return model == NULL || strcmp(model, "allocator") == 0 ||
+           (json_object_get(history_reader_meta(reader), "scenario") != NULL &&
+            load_is_engine(model));
 }
 
 int

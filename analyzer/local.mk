@@ -6,10 +6,12 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/allocation-model.c \
 	%D%/allocator.c %D%/allocator.h \
 	%D%/analyzer.h \
+	%D%/block-values.c \
 	%D%/calls.c %D%/calls.h \
 	%D%/check.c %D%/check.h \
 	%D%/checker.c %D%/checker.h \
 	%D%/cli.c \
+	%D%/decode-engines.c \
 	%D%/decode.c \
 	%D%/describe.c \
 	%D%/double-allocation.c \
@@ -19,6 +21,8 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/evidence.c \
 	%D%/facts.c %D%/facts.h \
 	%D%/guess.c \
+	%D%/hold-misuse.c \
+	%D%/holds.c %D%/holds.h \
 	%D%/judge-model.c %D%/judge-model.h \
 	%D%/judge-read.c %D%/judge-read.h \
 	%D%/linearizable.c \
@@ -28,7 +32,9 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/missing-operation-id.c \
 	%D%/order.c %D%/order.h \
 	%D%/phantom-result.c \
+	%D%/pool-overcommit.c \
 	%D%/position-conflict.c \
+	%D%/quota-overspend.c \
 	%D%/registry.c \
 	%D%/replica-divergence.c \
 	%D%/report.c %D%/report.h \

@@ -28,5 +28,6 @@ missing_operation_id_check(struct checker_run *run)
 const struct checker_ops checker_missing_operation_id_ops = {
     .name = "missing_operation_id",
     .description = "every mutation carries an operation id",
+    .model = CHECKER_EVERY_MODEL,
     .check = missing_operation_id_check,
 };

@@ -189,5 +189,6 @@ position_conflict_check(struct checker_run *run)
 const struct checker_ops checker_position_conflict_ops = {
     .name = "position_conflict",
     .description = "positions are one order and agree with real time",
+    .model = CHECKER_EVERY_MODEL,
     .check = position_conflict_check,
 };

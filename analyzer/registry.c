@@ -15,6 +15,10 @@ extern const struct checker_ops checker_position_conflict_ops;
 extern const struct checker_ops checker_dual_primary_ops;
 extern const struct checker_ops checker_replica_divergence_ops;
 extern const struct checker_ops checker_linearizable_ops;
+extern const struct checker_ops checker_quota_overspend_ops;
+extern const struct checker_ops checker_pool_overcommit_ops;
+extern const struct checker_ops checker_hold_misuse_ops;
+extern const struct checker_ops checker_block_lost_write_ops;
 extern const struct checker_ops checker_unresolved_ambiguity_ops;
 extern const struct checker_ops checker_missing_operation_id_ops;
 
@@ -24,6 +28,8 @@ const struct checker_ops *const checker_registry[] = {
     &checker_stale_holder_ops,         &checker_lost_write_ops,
     &checker_phantom_result_ops,       &checker_position_conflict_ops,
     &checker_dual_primary_ops,         &checker_replica_divergence_ops,
+    &checker_quota_overspend_ops,      &checker_pool_overcommit_ops,
+    &checker_hold_misuse_ops,          &checker_block_lost_write_ops,
     &checker_linearizable_ops,         &checker_unresolved_ambiguity_ops,
     &checker_missing_operation_id_ops, NULL,
 };

@@ -56,5 +56,6 @@ replica_divergence_check(struct checker_run *run)
 const struct checker_ops checker_replica_divergence_ops = {
     .name = "replica_divergence",
     .description = "replicas have one state at one position",
+    .model = CHECKER_EVERY_MODEL,
     .check = replica_divergence_check,
 };

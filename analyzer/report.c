@@ -82,6 +82,44 @@ report_add(json_t *result, const struct checker_ops *ops,
                             verdict_worst(verdict_of(result), f->verdict))));
 }
 
+static void
+report_worsen(json_t *result, enum verdict verdict)
+{
+    json_object_set_new(
+        result, "verdict",
+        json_string(verdict_name(verdict_worst(verdict_of(result), verdict))));
+}
+
+void
+report_add_unknown(json_t *result, const char *name, const char *reason)
+{
+    json_array_append_new(json_object_get(result, "checkers"),
+                          json_pack("{s:s, s:s, s:i, s:s}", "checker", name,
+                                    "verdict", "unknown", "count", 1, "reason",
+                                    reason));
+    report_worsen(result, VERDICT_UNKNOWN);
+}
+
+void
+report_add_judged(json_t *result, const json_t *checker, const json_t *judged)
+{
+    static const char *const keys[] = {"engine", "confirmed_by"};
+    json_t *entry = json_deep_copy(checker);
+    json_t *witness = json_object_get(entry, "witness");
+    json_t *lines = json_object_get(witness, "lines");
+
+    /* Of our own histories a line is the number of an event. */
+    if (lines != NULL) {
+        json_object_set(witness, "events", lines);
+        json_object_del(witness, "lines");
+    }
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (json_object_get(judged, keys[i]) != NULL)
+            json_object_set(entry, keys[i], json_object_get(judged, keys[i]));
+    json_array_append_new(json_object_get(result, "checkers"), entry);
+    report_worsen(result, verdict_of(checker));
+}
+
 /* ---- text ---- */
 
 static long long

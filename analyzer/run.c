@@ -16,7 +16,11 @@
 
 #include "analyzer/analyzer.h"
 #include "analyzer/checker.h"
+#include "analyzer/judge-model.h"
 #include "analyzer/report.h"
+
+/* The checker of a model's judgement, where the table has none of its own. */
+#define RUN_LINEARIZABLE "linearizable"
 
 #define CHECKERS_MAX 64
 #define THREADS_MAX 8
@@ -64,19 +68,38 @@ work_add(struct work *w, const struct checker_ops *ops,
     w->runs[w->count++] = *template;
 }
 
+/* The one of that name for histories of this model; NULL: none. */
+static const struct checker_ops *
+choose_by_name(const char *name, const char *model)
+{
+    for (unsigned i = 0; checker_registry[i] != NULL; i++)
+        if (strcmp(checker_registry[i]->name, name) == 0 &&
+            checker_judges(checker_registry[i], model))
+            return checker_registry[i];
+    return NULL;
+}
+
 static int
 choose(struct work *w, const struct analyzer_options *options,
        const struct checker_run *template, struct error *err)
 {
     const char *const *names = options->checkers;
+    const char *model = template->table->model;
 
     for (unsigned i = 0; names == NULL && checker_registry[i] != NULL; i++)
-        if (template->is_run || !checker_registry[i]->runs_only)
+        if (checker_judges(checker_registry[i], model) &&
+            (template->is_run || !checker_registry[i]->runs_only))
             work_add(w, checker_registry[i], template);
     for (; names != NULL && *names != NULL; names++) {
-        const struct checker_ops *ops = checker_find(*names);
+        const struct checker_ops *ops = choose_by_name(*names, model);
         bool twice = false;
 
+        if (ops == NULL && strcmp(*names, RUN_LINEARIZABLE) == 0)
+            continue; /* by the model itself */
+        if (ops == NULL && checker_find(*names) != NULL)
+            return error_set(err, ERROR_CONFIG,
+                             "'%s' does not judge histories of model '%s'",
+                             *names, model);
         if (ops == NULL)
             return error_set(err, ERROR_CONFIG,
                              "there is no checker '%s'; 'ordeal check --list' "
@@ -132,13 +155,59 @@ analyzer_judge(const struct table *t, const struct analyzer_options *options,
     return 0;
 }
 
+/* Whether the model has a word to say beside the checkers. */
+static bool
+run_asks_model(const struct table *t, const struct analyzer_options *options)
+{
+    const char *const *names = options->checkers;
+
+    if (choose_by_name(RUN_LINEARIZABLE, t->model) != NULL)
+        return false;
+    for (; names != NULL && *names != NULL; names++)
+        if (strcmp(*names, RUN_LINEARIZABLE) == 0)
+            return true;
+    return names == NULL;
+}
+
+/*
+ * The model's own judgement as one more checker.  What cannot be read by it, or
+ * was cut, is never valid.
+ */
+static void
+run_ask_model(const char *path, const struct table *t,
+              const struct analyzer_options *options, json_t *result)
+{
+    struct analyzer_options own = *options;
+    struct error err = {0};
+    json_t *judged = NULL, *checker;
+    size_t i;
+
+    own.checkers = NULL;
+    own.model = t->model;
+    if (t->cut != NULL) {
+        report_add_unknown(result, RUN_LINEARIZABLE, t->cut);
+        return;
+    }
+    if (judge_model(path, &own, &judged, &err) < 0) {
+        report_add_unknown(result, RUN_LINEARIZABLE, err.text);
+        return;
+    }
+    json_array_foreach (json_object_get(judged, "checkers"), i, checker) {
+        report_add_judged(result, checker, judged);
+    }
+    json_decref(judged);
+}
+
 int
 analyzer_run(const char *path, const struct analyzer_options *options,
              json_t **ret, struct error *err)
 {
     CLEANUP(table_free_p) struct table *t = NULL;
 
-    if (analyzer_load(path, &t, err) < 0)
+    if (analyzer_load(path, &t, err) < 0 ||
+        analyzer_judge(t, options, ret, err) < 0)
         return -1;
-    return analyzer_judge(t, options, ret, err);
+    if (run_asks_model(t, options))
+        run_ask_model(path, t, options, *ret);
+    return 0;
 }

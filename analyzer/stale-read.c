@@ -7,11 +7,13 @@
  *                 says;
  *   any           nothing here: phantom_result wants that what it shows
  *                 existed.
- * Reads of the sweeps are judged by lost_write as to their values.
+ * Reads of the sweeps are judged by lost_write as to their values.  Of quotas
+ * and pools positions alone are judged here; 'linearizable' judges values.
  */
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "analyzer/judge-read.h"
 #include "analyzer/order.h"
@@ -154,6 +156,7 @@ stale_read_check(struct checker_run *run)
 {
     const struct table *t = run->table;
     const struct operations *o = &t->operations;
+    bool leases = strcmp(t->model, "allocator") == 0;
     uint32_t count = 0;
     CLEANUP_FREE struct known *known =
         t->positions_total ? collect_known(t, &count) : NULL;
@@ -171,13 +174,16 @@ stale_read_check(struct checker_run *run)
             continue;
         if (o->claim[op] == CLAIM_LINEARIZABLE && behind(run, known, count, i))
             continue;
-        if (!facts_in_sweep(run->facts, o->invoke[op]))
+        if (leases && !facts_in_sweep(run->facts, o->invoke[op]))
             by_value(run, i);
     }
+    if (strcmp(t->model, "block") == 0)
+        block_values_check(run, false);
 }
 
 const struct checker_ops checker_stale_read_ops = {
     .name = "stale_read",
     .description = "a read keeps the claim it made, by value and by position",
+    .model = CHECKER_EVERY_MODEL,
     .check = stale_read_check,
 };

@@ -39,9 +39,22 @@ static const char *const function_names[FUNCTION_COUNT] = {
     [FUNCTION_RELEASE] = "release",
     [FUNCTION_REVOKE] = "revoke",
     [FUNCTION_RECLAIM] = "reclaim",
+    [FUNCTION_CREATE_BUCKET] = "create_bucket",
+    [FUNCTION_DEBIT] = "debit",
+    [FUNCTION_CREATE_POOL] = "create_pool",
+    [FUNCTION_PLACE_HOLD] = "place_hold",
+    [FUNCTION_CONFIRM_HOLD] = "confirm_hold",
+    [FUNCTION_RELEASE_HOLD] = "release_hold",
+    [FUNCTION_EXPIRE_HOLD] = "expire_hold",
+    [FUNCTION_WRITE] = "write",
+    [FUNCTION_CAS] = "cas",
     [FUNCTION_TICK] = "tick",
     [FUNCTION_GET_RESOURCE] = "get_resource",
     [FUNCTION_GET_LEASE] = "get_lease",
+    [FUNCTION_GET_BUCKET] = "get_bucket",
+    [FUNCTION_GET_POOL] = "get_pool",
+    [FUNCTION_GET_HOLD] = "get_hold",
+    [FUNCTION_GET_BLOCK] = "get_block",
 };
 
 const char *
@@ -118,6 +131,9 @@ table_new(const json_t *meta)
     positions = json_string_value(json_object_get(t->meta, "positions"));
     t->positions_total = positions != NULL && strcmp(positions, "total") == 0;
     t->is_run = json_is_string(json_object_get(t->meta, "scenario"));
+    t->model = json_string_value(json_object_get(t->meta, "model"));
+    if (t->model == NULL)
+        t->model = "allocator";
     read_limits(json_object_get(t->meta, "limits"), &t->limits);
     table_name(t, "");
     return t;

@@ -42,11 +42,26 @@ enum function {
     FUNCTION_RELEASE,
     FUNCTION_REVOKE,
     FUNCTION_RECLAIM,
+    /* Of quotas, pools and blocks: decode-engines.c. */
+    FUNCTION_CREATE_BUCKET,
+    FUNCTION_DEBIT,
+    FUNCTION_CREATE_POOL,
+    FUNCTION_PLACE_HOLD,
+    FUNCTION_CONFIRM_HOLD,
+    FUNCTION_RELEASE_HOLD,
+    FUNCTION_EXPIRE_HOLD,
+    FUNCTION_WRITE,
+    FUNCTION_CAS,
+    /* Before: mutations; after: reads. */
     FUNCTION_TICK,
     FUNCTION_GET_RESOURCE,
     FUNCTION_GET_LEASE,
+    FUNCTION_GET_BUCKET,
+    FUNCTION_GET_POOL,
+    FUNCTION_GET_HOLD,
+    FUNCTION_GET_BLOCK,
 };
-#define FUNCTION_COUNT 10
+#define FUNCTION_COUNT 23
 
 enum code {
     CODE_OK,
@@ -65,9 +80,20 @@ enum code {
     CODE_INVALID_STATE,
     CODE_HOLDER_MISMATCH,
     CODE_STALE_EPOCH,
+    CODE_BUCKET_TABLE_FULL,
+    CODE_BUCKET_NOT_FOUND,
+    CODE_INSUFFICIENT_FUNDS,
+    CODE_POOL_TABLE_FULL,
+    CODE_POOL_NOT_FOUND,
+    CODE_HOLD_TABLE_FULL,
+    CODE_HOLD_NOT_FOUND,
+    CODE_HOLD_EXPIRED,
+    CODE_INSUFFICIENT_CAPACITY,
+    CODE_BLOCK_NOT_FOUND,
+    CODE_VALUE_MISMATCH,
     CODE_OTHER, /* a word this analyzer does not know */
 };
-#define CODE_COUNT 17
+#define CODE_COUNT 28
 
 enum state {
     STATE_RESERVED,
@@ -175,7 +201,8 @@ struct remark {
 
 struct table {
     struct arena arena;
-    json_t *meta; /* own reference */
+    json_t *meta;      /* own reference */
+    const char *model; /* "allocator", "quota", ...; of meta */
     bool positions_total, is_run;
     struct limits limits;
 
@@ -247,6 +274,34 @@ int decode_invocation(struct table *t, const struct event *e,
                       struct invocation *ret);
 int decode_answer(struct table *t, const struct event *e, enum function f,
                   struct answer *ret);
+
+/*
+ * ---- decode-engines.c: quotas, pools and blocks ----
+ *
+ * Their objects and numbers stand in the span 'resources' of an operation, and
+ * of a read's answer, in the order of these enums; 'amount' of an operation is
+ * what a debit takes, a pool's total, a hold's quantity or the value written.
+ */
+enum { BUCKET_ID, BUCKET_LIMIT, BUCKET_INITIAL, BUCKET_REFILL };
+enum { POOL_ID }; /* of create_pool and place_hold */
+enum { PLACE_POOL, PLACE_HOLD, PLACE_DEADLINE };
+enum { HOLD_ID };
+enum { BLOCK_ID, BLOCK_EXPECTED };
+enum { READ_BUCKET_LIMIT, READ_BUCKET_BALANCE };
+enum { READ_POOL_TOTAL, READ_POOL_HELD, READ_POOL_CONSUMED };
+/* A block's version is in the answer's own column. */
+enum { READ_BLOCK_VALUE };
+
+int decode_engine_invocation(struct table *t, const struct event *e,
+                             struct invocation *ret);
+int decode_engine_read(struct table *t, const struct event *e, enum function f,
+                       struct answer *ret);
+
+/* A number of a span; one that is not there is -1. */
+int64_t table_number(const struct table *t, struct span span, unsigned i);
+
+/* For decoders: appends to 'lists', which the span ends with. */
+void table_list_push(struct table *t, uint32_t id);
 
 uint32_t table_intern(struct table *t, struct id128 id);
 uint16_t table_name(struct table *t, const char *name);

@@ -29,5 +29,6 @@ const struct checker_ops checker_unresolved_ambiguity_ops = {
     .name = "unresolved_ambiguity",
     .description = "every mutation of a run ends with a recorded answer",
     .runs_only = true,
+    .model = CHECKER_EVERY_MODEL,
     .check = unresolved_ambiguity_check,
 };

@@ -58,9 +58,12 @@ dist_scenarios_DATA = scenarios/bugs.yaml scenarios/claims.yaml
 familiesdir = $(pkgdatadir)/scenarios/families
 dist_families_DATA = \
 	scenarios/families/ambiguous_write_retry.yaml \
+	scenarios/families/block_register.yaml \
 	scenarios/families/expiration_and_recovery.yaml \
 	scenarios/families/failover_read_fences.yaml \
 	scenarios/families/lease_safety.yaml \
+	scenarios/families/pool_holds.yaml \
+	scenarios/families/quota.yaml \
 	scenarios/families/reservation_contention.yaml \
 	scenarios/families/retry_pressure.yaml
 nemesesdir = $(pkgdatadir)/scenarios/nemesis

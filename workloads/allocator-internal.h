@@ -71,7 +71,8 @@ struct allocator {
     unsigned client_count, setup_count;
     int64_t resources, holders, ttl_min, ttl_max;
     int64_t tick_every, tick_spacing_ms, duplicate_percent;
-    int64_t reader_percent, window_slots, attempt_timeout_ms, give_up_ms;
+    int64_t reader_percent, stray_percent, window_slots, attempt_timeout_ms,
+        give_up_ms;
     struct generator_mix mixes[ALLOCATOR_PHASES_MAX];
     unsigned phase, phase_ticks;
     int64_t slot;  /* highest seen in an answer */

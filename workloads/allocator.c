@@ -35,6 +35,7 @@ allocator_params(struct allocator *w, const json_t *params, struct error *err)
         {"tick_spacing_ms", 0, 3600000, &w->tick_spacing_ms},
         {"duplicate_percent", 0, 100, &w->duplicate_percent},
         {"reader_percent", 0, 100, &w->reader_percent},
+        {"stray_percent", 0, 100, &w->stray_percent},
         {"window_slots", 4, 1 << 20, &w->window_slots},
         {"attempt_timeout_ms", 1, 60000, &w->attempt_timeout_ms},
         {"give_up_ms", 1, 3600000, &w->give_up_ms},
@@ -63,6 +64,7 @@ allocator_defaults(struct allocator *w)
     w->tick_spacing_ms = -1; /* each phase its own */
     w->duplicate_percent = f->duplicate_percent;
     w->reader_percent = f->reader_percent;
+    w->stray_percent = f->stray_percent;
     w->window_slots = f->window_slots;
     w->attempt_timeout_ms = f->attempt_timeout_ms;
     w->give_up_ms = f->give_up_ms;
@@ -404,6 +406,9 @@ allocator_advance(struct allocator *w, struct arena *a,
                         w->tick_spacing_ms >= 0 ? w->tick_spacing_ms
                                                 : phase->tick_spacing_ms,
                         a, ret);
+    /* Only a primary may take it; no other node's time moves. */
+    if ((int64_t)rng_below(&w->clients[0].rng, 100) < w->stray_percent)
+        ret->route = ROUTE_ANY;
     if (++w->phase_ticks < phase->ticks)
         return;
     w->phase_ticks = 0;

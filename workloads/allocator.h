@@ -62,6 +62,7 @@ struct allocator_family {
     int tick_every; /* steps of client 0 */
     int duplicate_percent;
     int reader_percent; /* clients that only read; never client 0 */
+    int stray_percent;  /* of the ticks that advance: sent to any node */
     int window_slots;   /* of the system's dedupe table */
     int attempt_timeout_ms, give_up_ms; /* 0: the runner's */
     /* Client 0 does nothing but tick and read: it is never held up by a

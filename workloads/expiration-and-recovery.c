@@ -56,6 +56,7 @@ static const struct allocator_family expiration_family = {
     .ttl_max = 8,
     .tick_every = 2,
     .duplicate_percent = 5,
+    .stray_percent = 12,
     .window_slots = 384,
 };
 

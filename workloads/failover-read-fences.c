@@ -37,6 +37,7 @@ static const struct allocator_family fences_family = {
     .tick_every = 3,
     .duplicate_percent = 4,
     .reader_percent = 50,
+    .stray_percent = 12,
     .window_slots = 384,
 };
 

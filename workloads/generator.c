@@ -218,6 +218,70 @@ generator_recent_pick(const struct generator_recent *r, struct rng *rng,
     return slot - r->items[at].slot <= slots_max;
 }
 
+/* ---- clients ---- */
+
+void
+generator_time_init(struct generator_time *t)
+{
+    *t = (struct generator_time){.tick_every = 3,
+                                 .tick_spacing_ms = 250,
+                                 .window_slots = 128,
+                                 .duplicate_percent = 8};
+}
+
+bool
+generator_tick_due(const struct generator_time *t, unsigned client,
+                   struct generator_client *c, struct arena *a,
+                   struct workload_step *ret)
+{
+    if (client != 0 || c->step_count++ % (uint64_t)t->tick_every != 0)
+        return false;
+    generator_tick_step(t->slot, 1, t->tick_spacing_ms, a, ret);
+    return true;
+}
+
+void
+generator_send(const struct generator_time *t, struct generator_client *c,
+               const struct generator_command *command, struct arena *a,
+               struct workload_step *ret)
+{
+    c->sent = *command;
+    if (id128_is_zero(c->sent.id))
+        c->sent.id = generator_fresh_id(&c->rng);
+    generator_command_step(&c->sent, a, ret);
+    ret->duplicates =
+        rng_below(&c->rng, 100) < (uint64_t)t->duplicate_percent ? 1 : 0;
+}
+
+bool
+generator_repeat(const struct generator_time *t, struct generator_client *c,
+                 struct generator_command *ret)
+{
+    return generator_recent_pick(&c->recent, &c->rng, t->slot,
+                                 t->window_slots / 2, ret);
+}
+
+bool
+generator_learn(struct generator_time *t, struct generator_client *c,
+                const struct operation *op, const struct attempt_result *r)
+{
+    bool cached = false;
+    int64_t slot;
+
+    if (r->kind != EVENT_OK)
+        return false;
+    if (fields_int(&r->fields, "slot", &slot) && slot > t->slot)
+        t->slot = slot;
+    if (!op->mutation)
+        return true;
+    if (r->position.known && (int64_t)r->position.index > c->fence)
+        c->fence = (int64_t)r->position.index;
+    fields_bool(&r->fields, "cached", &cached);
+    if (!cached && id128_equal(op->id, c->sent.id))
+        generator_recent_add(&c->recent, &c->sent, t->slot);
+    return true;
+}
+
 /* ---- steps ---- */
 
 void
@@ -239,4 +303,23 @@ generator_read_step(const char *function, const char *key, int64_t object,
     fields_set_int(a, &ret->op.args, key, object);
     fields_set_string(a, &ret->op.args, "claim", claim);
     ret->route = route;
+}
+
+void
+generator_read(enum generator_read how, const char *function, const char *key,
+               int64_t object, const struct generator_client *c,
+               struct arena *a, struct workload_step *ret)
+{
+    static const char *const claims[] = {
+        [GENERATOR_READ] = "linearizable",
+        [GENERATOR_READ_ELSEWHERE] = "linearizable",
+        [GENERATOR_READ_ANY] = "any",
+        [GENERATOR_READ_FENCED] = "fenced",
+    };
+
+    generator_read_step(function, key, object, claims[how],
+                        how == GENERATOR_READ ? ROUTE_PRIMARY : ROUTE_ANY, a,
+                        ret);
+    if (how == GENERATOR_READ_FENCED)
+        fields_set_int(a, &ret->op.args, "required", c->fence);
 }

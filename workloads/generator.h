@@ -100,7 +100,64 @@ bool generator_recent_pick(const struct generator_recent *r, struct rng *rng,
                            int64_t slot, int64_t slots_max,
                            struct generator_command *ret);
 
+/* ---- a client, and the time all of them share ---- */
+
+struct generator_client {
+    struct rng rng;
+    uint64_t step_count;
+    int64_t fence;                 /* position of the last own write, 0: none */
+    struct generator_command sent; /* last; its answer makes it a recent one */
+    struct generator_recent recent;
+};
+
+struct generator_time {
+    int64_t slot; /* highest seen in an answer */
+    /* Parameters, with the defaults of generator_time_init(). */
+    int64_t tick_every, tick_spacing_ms, window_slots, duplicate_percent;
+};
+
+/* A tick of four a second at each third step of client 0, and the replica's
+ * window of 128 slots. */
+void generator_time_init(struct generator_time *t);
+
+/* The rows of the parameters above for generator_params(). */
+#define GENERATOR_TIME_PARAMS(t)                                               \
+    {"tick_every", 1, 1000000, &(t)->tick_every},                              \
+        {"tick_spacing_ms", 0, 3600000, &(t)->tick_spacing_ms},                \
+        {"window_slots", 4, 1 << 20, &(t)->window_slots},                      \
+    {                                                                          \
+        "duplicate_percent", 0, 100, &(t)->duplicate_percent                   \
+    }
+
+/* Whether this step of the client is a tick; fills a zeroed step then. */
+bool generator_tick_due(const struct generator_time *t, unsigned client,
+                        struct generator_client *c, struct arena *a,
+                        struct workload_step *ret);
+
+/* The client sends the command: with a fresh id unless it has one. */
+void generator_send(const struct generator_time *t, struct generator_client *c,
+                    const struct generator_command *command, struct arena *a,
+                    struct workload_step *ret);
+
+/* A command of the client's own that the system must still remember. */
+bool generator_repeat(const struct generator_time *t,
+                      struct generator_client *c,
+                      struct generator_command *ret);
+
+/* Takes in an answer; false: it is none (the operation has no recorded one). */
+bool generator_learn(struct generator_time *t, struct generator_client *c,
+                     const struct operation *op,
+                     const struct attempt_result *r);
+
 /* ---- steps that every capability has ---- */
+
+/* How an object is read.  The words are those of 'weights'. */
+enum generator_read {
+    GENERATOR_READ,           /* linearizable, at the primary */
+    GENERATOR_READ_ELSEWHERE, /* the same, at any node */
+    GENERATOR_READ_ANY,       /* no claim, at any node */
+    GENERATOR_READ_FENCED,    /* behind the client's last write, at any */
+};
 
 /* Logical time, 'advance' slots on; not sooner than 'spacing_ms' after the
  * client's last one.  0: time stays. */
@@ -111,5 +168,17 @@ void generator_tick_step(int64_t slot, int64_t advance, int64_t spacing_ms,
 void generator_read_step(const char *function, const char *key, int64_t object,
                          const char *claim, enum route route, struct arena *a,
                          struct workload_step *ret);
+
+/* The same in one of four ways. */
+void generator_read(enum generator_read how, const char *function,
+                    const char *key, int64_t object,
+                    const struct generator_client *c, struct arena *a,
+                    struct workload_step *ret);
+
+/* Checkers that judge every history of a system with positions. */
+#define GENERATOR_CHECKERS                                                     \
+    "duplicate_execution", "position_conflict", "dual_primary",                \
+        "replica_divergence", "linearizable", "unresolved_ambiguity",          \
+        "missing_operation_id"
 
 #endif

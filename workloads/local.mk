@@ -7,11 +7,14 @@ libordeal_workloads_a_SOURCES = \
 	%D%/allocator.c \
 	%D%/allocator.h \
 	%D%/ambiguous-write-retry.c \
+	%D%/block-register.c \
 	%D%/expiration-and-recovery.c \
 	%D%/failover-read-fences.c \
 	%D%/generator.c \
 	%D%/generator.h \
 	%D%/lease-safety.c \
+	%D%/pool-holds.c \
+	%D%/quota.c \
 	%D%/registry.c \
 	%D%/reservation-contention.c \
 	%D%/retry-pressure.c \

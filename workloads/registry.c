@@ -12,6 +12,9 @@ const struct workload_ops *const workload_registry[] = {
     &workload_expiration_and_recovery_ops,
     &workload_lease_safety_ops,
     &workload_retry_pressure_ops,
+    &workload_quota_ops,
+    &workload_pool_holds_ops,
+    &workload_block_register_ops,
     NULL,
 };
 

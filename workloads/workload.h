@@ -41,7 +41,7 @@ struct workload;
 struct workload_ops {
     const char *name, *description;
     const char *capability;
-    const char *model;           /* analyzer model: "allocator" */
+    const char *model;           /* of the analyzer: "allocator", "quota" */
     const char *const *checkers; /* that judge it, NULL-terminated */
     struct workload *(*new_)(const json_t *params, uint64_t seed,
                              unsigned client_count, struct error *err);
@@ -79,5 +79,8 @@ extern const struct workload_ops workload_failover_read_fences_ops;
 extern const struct workload_ops workload_expiration_and_recovery_ops;
 extern const struct workload_ops workload_lease_safety_ops;
 extern const struct workload_ops workload_retry_pressure_ops;
+extern const struct workload_ops workload_quota_ops;
+extern const struct workload_ops workload_pool_holds_ops;
+extern const struct workload_ops workload_block_register_ops;
 
 #endif

@@ -19,7 +19,7 @@ typed_model(const char *name)
         "stack",       "set",          "set-full",       "total-queue",
         "counter",     "bank",         "unique-ids",     "long-fork",
         "rw-register", "list-append",  "allocator",      "lease-kernel",
-        "quota",       "pool",
+        "quota",       "pool",         "block",
     };
 
     for (unsigned i = 0; name != NULL && i < ARRAY_LEN(names); i++)

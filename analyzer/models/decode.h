@@ -55,6 +55,10 @@ bool model_field_natural(const struct tree *map, const char *name,
  * when there is none, and the number of codes for one that is not known. */
 uint32_t model_code(const struct tree *answer, const char *const *codes);
 
+/* Whether a read of our own histories is to be judged: its "claim" is
+ * linearizable, or it makes none. */
+bool model_claims_linearizable(const struct record *invoke);
+
 /* The key of the record when its format has keys, or that of a pair
  * [key value] as jepsen.independent writes them ('pairs'); returns the bare
  * value. */

@@ -160,15 +160,6 @@ kernel_decode_reserve(struct calls *c, const struct record *invoke,
     return DECODED_CALL;
 }
 
-/* Reads that promise less are not judged. */
-static bool
-kernel_claims(const struct record *invoke)
-{
-    const struct tree *claim = tree_get(invoke->value, "claim");
-
-    return tree_is_nil(claim) || tree_is_word(claim, "linearizable");
-}
-
 static bool
 kernel_not_found(const struct tree *answer)
 {
@@ -208,7 +199,7 @@ kernel_decode_get(struct calls *c, const struct record *invoke,
     if (ret->a == VALUE_ABSENT) {
         return model_bad_value(c, invoke, "a get names no resource", err);
     }
-    if (model_ended(end) != ENDED_OK || !kernel_claims(invoke)) {
+    if (model_ended(end) != ENDED_OK || !model_claims_linearizable(invoke)) {
         return DECODED_DROP;
     }
     state = tree_get(end->value, "state");
@@ -300,7 +291,7 @@ kernel_decode_command(struct calls *c, const struct record *invoke,
     model_words_add(&w, VALUE_ABSENT);
     ret->list = model_words_list(c, &w);
     if (ret->function == KERNEL_GET_LEASE) {
-        return told && kernel_claims(invoke)
+        return told && model_claims_linearizable(invoke)
                    ? kernel_decode_lease(c, end, ret, err)
                    : DECODED_DROP;
     }

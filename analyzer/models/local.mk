@@ -2,6 +2,7 @@
 libordeal_analyzer_a_SOURCES += \
 	%D%/allocator.c \
 	%D%/bank.c \
+	%D%/block.c \
 	%D%/cas-register.c \
 	%D%/counter.c \
 	%D%/decode.h \

@@ -177,6 +177,14 @@ model_named_function(const struct calls *c, const struct record *r,
     return false;
 }
 
+bool
+model_claims_linearizable(const struct record *invoke)
+{
+    const struct tree *claim = tree_get(invoke->value, "claim");
+
+    return tree_is_nil(claim) || tree_is_word(claim, "linearizable");
+}
+
 enum ended
 model_ended(const struct record *end)
 {

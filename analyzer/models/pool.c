@@ -26,7 +26,9 @@ enum pool_function {
     POOL_PLACE,
     POOL_CONFIRM,
     POOL_RELEASE,
-    POOL_EXPIRE
+    POOL_EXPIRE,
+    POOL_GET,
+    HOLD_GET
 };
 
 enum pool_code {
@@ -52,14 +54,82 @@ static const char *const pool_codes[] = {
 };
 
 /* Of a call's list: the slot told, or -1; the total or the quantity; the
- * deadline.  a: the pool, b: the hold. */
-enum { CALL_SLOT = 0, CALL_QUANTITY = 2, CALL_DEADLINE = 4 };
+ * deadline.  a: the pool, b: the hold.  A read of a pool: total, held,
+ * consumed; of a hold: quantity, deadline, its state and the pool's name. */
+enum {
+    CALL_SLOT = 0,
+    CALL_QUANTITY = 2,
+    CALL_DEADLINE = 4,
+    CALL_HELD = 4,
+    CALL_CONSUMED = 6,
+    CALL_STATE = 6,
+    CALL_POOL = 7
+};
 
 enum { POOL_RECORD, HOLD_RECORD };
 enum { STATE_RECORDS = 2, RECORD_NAME = 1, RECORD_WORDS = 8 };
 enum { POOL_TOTAL = 2, POOL_CONSUMED = 4 };
 enum { HOLD_POOL = 2, HOLD_STATE = 3, HOLD_QUANTITY = 4, HOLD_DEADLINE = 6 };
 enum hold_state { HOLD_HELD, HOLD_CONFIRMED, HOLD_RELEASED, HOLD_EXPIRED };
+
+static const char *const hold_states[] = {
+    [HOLD_HELD] = "held",
+    [HOLD_CONFIRMED] = "confirmed",
+    [HOLD_RELEASED] = "released",
+    [HOLD_EXPIRED] = "expired",
+};
+
+static uint32_t
+pool_hold_state(const struct tree *answer)
+{
+    const struct tree *state = tree_get(answer, "state");
+    uint32_t i = 0;
+
+    while (i <= HOLD_EXPIRED && !tree_is_word(state, hold_states[i])) {
+        i++;
+    }
+    return i;
+}
+
+static int64_t
+pool_field(const struct tree *map, const char *name)
+{
+    int64_t n;
+
+    return model_field_natural(map, name, &n) ? n : -1;
+}
+
+/* A read: 'result' is whether it found what it asked for. */
+static enum decoded
+pool_decode_get(struct calls *c, const struct record *invoke,
+                const struct record *end, struct call *ret, struct error *err)
+{
+    bool hold = ret->function == HOLD_GET;
+    struct model_words w = {0};
+
+    ret->a = hold ? VALUE_ABSENT : model_field(c, invoke->value, "pool");
+    ret->b = hold ? model_field(c, invoke->value, "hold") : VALUE_ABSENT;
+    if (ret->a == VALUE_ABSENT && ret->b == VALUE_ABSENT) {
+        return model_bad_value(c, invoke, "its value is no {pool} or {hold}",
+                               err);
+    }
+    if (model_ended(end) != ENDED_OK || !model_claims_linearizable(invoke)) {
+        return DECODED_DROP;
+    }
+    const struct tree *found = tree_get(end->value, "found");
+    ret->result = found != NULL && found->kind == TREE_BOOL && found->truth;
+    model_words_add64(&w, pool_field(end->value, "slot"));
+    model_words_add64(&w, pool_field(end->value, hold ? "quantity" : "total"));
+    model_words_add64(&w, pool_field(end->value, hold ? "deadline" : "held"));
+    if (hold) {
+        model_words_add(&w, pool_hold_state(end->value));
+        model_words_add(&w, model_field(c, end->value, "pool"));
+    } else {
+        model_words_add64(&w, pool_field(end->value, "consumed"));
+    }
+    ret->list = model_words_list(c, &w);
+    return DECODED_CALL;
+}
 
 static enum decoded
 pool_decode(struct calls *c, const struct record *invoke,
@@ -74,10 +144,16 @@ pool_decode(struct calls *c, const struct record *invoke,
     int64_t slot = -1, quantity = 0, deadline = 0;
     struct model_words w = {0};
 
+    if (strcmp(invoke->function, "tick") == 0) {
+        return DECODED_DROP;
+    }
     if (!model_named_function(c, invoke, aliases, &ret->function)) {
         return model_unknown_function(c, invoke, err);
     }
     uint8_t f = ret->function;
+    if (f >= POOL_GET) {
+        return pool_decode_get(c, invoke, end, ret, err);
+    }
     ret->a = model_field(c, value, "pool");
     ret->b = model_field(c, value, "hold");
     if ((ret->a == VALUE_ABSENT && f <= POOL_PLACE) ||
@@ -100,8 +176,6 @@ pool_decode(struct calls *c, const struct record *invoke,
     if (model_ended(end) == ENDED_OK) {
         ret->result = model_code(end->value, pool_codes);
         model_field_natural(end->value, "slot", &slot);
-    } else if (f == POOL_EXPIRE) {
-        return DECODED_DROP; /* any hold may have expired in silence */
     }
     model_words_add64(&w, slot);
     model_words_add64(&w, quantity);
@@ -350,6 +424,84 @@ pool_command(const struct calls *c, uint32_t call, struct model_state *out)
                         : POOL_INVALID);
 }
 
+/* Of a state in a slot not after that of the read. */
+static bool
+pool_get(const struct calls *c, uint32_t call, const struct model_state *in)
+{
+    int64_t slot = pool_number(c, call, CALL_SLOT), consumed, held = 0;
+    int64_t silent = 0; /* of the held: those that may have expired in this
+                           slot, by a confirm that nobody was answered */
+    bool there;
+    uint32_t at = pool_find(in, POOL_RECORD, c->a[call], &there);
+
+    if (!there || c->result[call] == 0) {
+        return !there && c->result[call] == 0;
+    }
+    consumed = model_get64(in->words + at + POOL_CONSUMED);
+    if (pool_number(c, call, CALL_CONSUMED) != consumed ||
+        pool_number(c, call, CALL_QUANTITY) !=
+            model_get64(in->words + at + POOL_TOTAL)) {
+        return false;
+    }
+    for (uint32_t i = STATE_RECORDS; i < in->count; i += RECORD_WORDS) {
+        const uint32_t *record = in->words + i;
+        int64_t deadline = model_get64(record + HOLD_DEADLINE);
+
+        if (record[0] != HOLD_RECORD || record[HOLD_STATE] != HOLD_HELD ||
+            record[HOLD_POOL] != c->a[call] || deadline < slot) {
+            continue;
+        }
+        held = pool_sum(held, model_get64(record + HOLD_QUANTITY));
+        if (deadline == slot) {
+            silent = pool_sum(silent, model_get64(record + HOLD_QUANTITY));
+        }
+    }
+    return pool_number(c, call, CALL_HELD) <= held &&
+           pool_number(c, call, CALL_HELD) >= held - silent;
+}
+
+static bool
+pool_get_hold(const struct calls *c, uint32_t call,
+              const struct model_state *in)
+{
+    const uint32_t *list = call_list(c, call), *record;
+    int64_t slot = pool_number(c, call, CALL_SLOT), deadline;
+    bool there;
+    uint32_t at = pool_find(in, HOLD_RECORD, c->b[call], &there);
+
+    if (!there || c->result[call] == 0) {
+        return !there && c->result[call] == 0;
+    }
+    record = in->words + at;
+    deadline = model_get64(record + HOLD_DEADLINE);
+    if (record[HOLD_POOL] != list[CALL_POOL] ||
+        deadline != pool_number(c, call, CALL_DEADLINE) ||
+        model_get64(record + HOLD_QUANTITY) !=
+            pool_number(c, call, CALL_QUANTITY)) {
+        return false;
+    }
+    if (record[HOLD_STATE] != HOLD_HELD) {
+        return list[CALL_STATE] == record[HOLD_STATE];
+    }
+    return (list[CALL_STATE] == HOLD_HELD && deadline >= slot) ||
+           (list[CALL_STATE] == HOLD_EXPIRED && deadline <= slot);
+}
+
+/* A read whose answer tells its slot changes nothing. */
+static bool
+pool_step_get(const struct calls *c, uint32_t call,
+              const struct model_state *in)
+{
+    int64_t slot = pool_number(c, call, CALL_SLOT);
+
+    if (slot < 0) {
+        return true;
+    }
+    return slot >= model_get64(in->words) &&
+           (c->function[call] == POOL_GET ? pool_get(c, call, in)
+                                          : pool_get_hold(c, call, in));
+}
+
 static bool
 pool_step(const struct calls *c, uint32_t call, const struct model_state *in,
           struct model_state *out)
@@ -358,6 +510,12 @@ pool_step(const struct calls *c, uint32_t call, const struct model_state *in,
     bool open = c->complete[call] == CALL_OPEN;
 
     model_state_copy(out, in);
+    if (c->function[call] >= POOL_GET) {
+        return pool_step_get(c, call, in);
+    }
+    if (open && c->function[call] == POOL_EXPIRE) {
+        return true; /* any hold may have expired in silence */
+    }
     if (slot >= 0 && !pool_advance(out, slot)) {
         return false;
     }
@@ -372,6 +530,13 @@ pool_step(const struct calls *c, uint32_t call, const struct model_state *in,
     default:
         return pool_command(c, call, out);
     }
+}
+
+static bool
+pool_pure(const struct calls *c, uint32_t call)
+{
+    return c->function[call] >= POOL_GET ||
+           (c->function[call] == POOL_EXPIRE && c->complete[call] == CALL_OPEN);
 }
 
 static uint32_t
@@ -392,8 +557,36 @@ pool_touches(const struct calls *c, uint32_t call, uint32_t *ret, uint32_t cap)
 }
 
 static void
+pool_describe_get(const struct calls *c, uint32_t call, struct buf *out)
+{
+    bool hold = c->function[call] == HOLD_GET;
+
+    buf_puts(out, hold ? "get hold " : "get pool ");
+    model_words_value(c, hold ? c->b[call] : c->a[call], out);
+    if (c->result[call] == 0) {
+        buf_puts(out, ": not there");
+    } else if (hold) {
+        uint32_t state = call_list(c, call)[CALL_STATE];
+
+        buf_printf(out, ": %" PRId64 " %s until %" PRId64,
+                   pool_number(c, call, CALL_QUANTITY),
+                   state <= HOLD_EXPIRED ? hold_states[state] : "(other)",
+                   pool_number(c, call, CALL_DEADLINE));
+    } else {
+        buf_printf(out, ": %" PRId64 " held, %" PRId64 " consumed",
+                   pool_number(c, call, CALL_HELD),
+                   pool_number(c, call, CALL_CONSUMED));
+    }
+    buf_printf(out, " in slot %" PRId64, pool_number(c, call, CALL_SLOT));
+}
+
+static void
 pool_describe(const struct calls *c, uint32_t call, struct buf *out)
 {
+    if (c->function[call] >= POOL_GET) {
+        pool_describe_get(c, call, out);
+        return;
+    }
     static const char *const words[] = {"create pool", "place hold",
                                         "confirm hold", "release hold",
                                         "expire hold"};
@@ -427,9 +620,6 @@ static void
 pool_describe_state(const struct calls *c, const struct model_state *s,
                     struct buf *out)
 {
-    static const char *const words[] = {"held", "confirmed", "released",
-                                        "expired"};
-
     buf_printf(out, "slot %" PRId64, model_get64(s->words));
     for (uint32_t at = STATE_RECORDS; at < s->count; at += RECORD_WORDS) {
         const uint32_t *record = s->words + at;
@@ -443,7 +633,7 @@ pool_describe_state(const struct calls *c, const struct model_state *s,
         } else {
             buf_printf(out, ": %" PRId64 " %s until %" PRId64,
                        model_get64(record + HOLD_QUANTITY),
-                       words[record[HOLD_STATE]],
+                       hold_states[record[HOLD_STATE]],
                        model_get64(record + HOLD_DEADLINE));
         }
     }
@@ -452,7 +642,8 @@ pool_describe_state(const struct calls *c, const struct model_state *s,
 static const char *const pool_functions[] = {
     [POOL_CREATE] = "create_pool",   [POOL_PLACE] = "place_hold",
     [POOL_CONFIRM] = "confirm_hold", [POOL_RELEASE] = "release_hold",
-    [POOL_EXPIRE] = "expire_hold",   NULL};
+    [POOL_EXPIRE] = "expire_hold",   [POOL_GET] = "get_pool",
+    [HOLD_GET] = "get_hold",         NULL};
 
 const struct model_ops model_pool = {
     .name = "pool",
@@ -462,6 +653,7 @@ const struct model_ops model_pool = {
     .decode = pool_decode,
     .init = pool_init,
     .step = pool_step,
+    .pure = pool_pure,
     .touches = pool_touches,
     .describe = pool_describe,
     .describe_state = pool_describe_state,

@@ -8,7 +8,9 @@
  * slot nobody told took place in some slot since the last one told, so a state
  * keeps bounds of the balance: the upper one as if it was debited at once, the
  * lower one as if the bucket had been full first and lost the refill.  An
- * answer is accepted when some balance within the bounds explains it.
+ * answer is accepted when some balance within the bounds explains it; one that
+ * tells the balance leaves only that.  A read shows a stored balance, of some
+ * slot: it is judged by what that comes to in the slot of the read.
  *
  * State: flags; limit, refill, since, low, high, debt; two words each.
  *
@@ -19,11 +21,12 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
-enum quota_function { QUOTA_CREATE, QUOTA_DEBIT };
+enum quota_function { QUOTA_CREATE, QUOTA_DEBIT, QUOTA_GET };
 enum quota_code { QUOTA_OK, QUOTA_EXISTS, QUOTA_NO_BUCKET, QUOTA_SHORT };
 
 static const char *const quota_codes[] = {
@@ -35,9 +38,17 @@ static const char *const quota_codes[] = {
 };
 
 /* Of a call's list: the slot told, or -1; then of a creation limit, initial
- * balance and refill, of a debit the amount. */
-enum { QUOTA_SLOT, QUOTA_AMOUNT = 2, QUOTA_INITIAL = 4, QUOTA_REFILL = 6 };
+ * balance and refill, of a debit the amount and the balance told, or -1, of a
+ * read limit, stored balance, refill and the slot it was stored in. */
+enum {
+    QUOTA_SLOT,
+    QUOTA_AMOUNT = 2,
+    QUOTA_INITIAL = 4,
+    QUOTA_REFILL = 6,
+    QUOTA_SINCE = 8
+};
 #define QUOTA_LIMIT QUOTA_AMOUNT
+#define QUOTA_BALANCE QUOTA_INITIAL
 
 #define QUOTA_LATE 1u
 #define QUOTA_THERE 2u
@@ -77,6 +88,39 @@ quota_write(struct model_state *s, const struct quota *q)
     }
 }
 
+static int64_t
+quota_field(const struct tree *map, const char *name, int64_t fallback)
+{
+    int64_t n;
+
+    return model_field_natural(map, name, &n) ? n : fallback;
+}
+
+/* A read that found its bucket carries all of it. */
+static enum decoded
+quota_decode_get(struct calls *c, const struct record *invoke,
+                 const struct record *end, struct call *ret, struct error *err)
+{
+    static const char *const names[] = {"slot", "limit", "balance", "refill",
+                                        "since"};
+    struct model_words w = {0};
+
+    ret->key = model_field(c, invoke->value, "bucket");
+    if (ret->key == VALUE_ABSENT) {
+        return model_bad_value(c, invoke, "its value is no {bucket}", err);
+    }
+    if (model_ended(end) != ENDED_OK || !model_claims_linearizable(invoke)) {
+        return DECODED_DROP;
+    }
+    const struct tree *found = tree_get(end->value, "found");
+    ret->result = found != NULL && found->kind == TREE_BOOL && found->truth;
+    for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        model_words_add64(&w, quota_field(end->value, names[i], -1));
+    }
+    ret->list = model_words_list(c, &w);
+    return DECODED_CALL;
+}
+
 static enum decoded
 quota_decode(struct calls *c, const struct record *invoke,
              const struct record *end, struct call *ret, struct error *err)
@@ -84,35 +128,41 @@ quota_decode(struct calls *c, const struct record *invoke,
     static const struct function_alias aliases[] = {
         {"create-bucket", QUOTA_CREATE}, {"create", QUOTA_CREATE}, {NULL, 0}};
     struct model_words w = {0};
-    int64_t slot = -1, amount, initial = 0, refill = 0;
+    int64_t slot = -1, told = -1;
 
+    if (strcmp(invoke->function, "tick") == 0) {
+        return DECODED_DROP;
+    }
     if (!model_named_function(c, invoke, aliases, &ret->function)) {
         return model_unknown_function(c, invoke, err);
     }
+    if (ret->function == QUOTA_GET) {
+        return quota_decode_get(c, invoke, end, ret, err);
+    }
     bool create = ret->function == QUOTA_CREATE;
     ret->key = model_field(c, invoke->value, "bucket");
-    if (ret->key == VALUE_ABSENT ||
-        !model_field_natural(invoke->value, create ? "limit" : "amount",
-                             &amount) ||
-        (create && !model_field_natural(invoke->value, "initial", &initial))) {
+    int64_t amount =
+        quota_field(invoke->value, create ? "limit" : "amount", -1);
+    int64_t initial = quota_field(invoke->value, "initial", -1);
+    if (ret->key == VALUE_ABSENT || amount < 0 || (create && initial < 0)) {
         return model_bad_value(
             c, invoke,
             "its value is no {bucket, amount} or {bucket, limit, "
             "initial, refill_per_slot}",
             err);
     }
-    if (create) {
-        model_field_natural(invoke->value, "refill_per_slot", &refill);
-    }
     if (model_ended(end) == ENDED_OK) {
         ret->result = model_code(end->value, quota_codes);
-        model_field_natural(end->value, "slot", &slot);
+        slot = quota_field(end->value, "slot", -1);
+        told = quota_field(end->value, "balance", -1);
     }
     model_words_add64(&w, slot);
     model_words_add64(&w, amount);
+    model_words_add64(&w, create ? initial : told);
     if (create) {
-        model_words_add64(&w, initial);
-        model_words_add64(&w, refill);
+        model_words_add64(&w,
+                          quota_field(invoke->value, "refill_per_slot",
+                                      quota_field(invoke->value, "refill", 0)));
     }
     ret->list = model_words_list(c, &w);
     return model_plain_end(end);
@@ -200,6 +250,31 @@ quota_debit_some_time(struct quota *q, int64_t amount, bool refused)
     return true;
 }
 
+/* The balance after the debit, or the one that was not enough; false: nobody
+ * told. */
+static bool
+quota_told(const struct calls *c, uint32_t call, int64_t *ret)
+{
+    *ret = call_list_count(c, call) > QUOTA_BALANCE
+               ? quota_number(c, call, QUOTA_BALANCE)
+               : -1;
+    return *ret >= 0;
+}
+
+/* In a known slot; 'balance' is told. */
+static bool
+quota_debit_told(struct quota *q, int64_t amount, int64_t balance, bool refused)
+{
+    int64_t before = refused ? balance : balance + amount;
+
+    if (balance > INT64_MAX - amount || before < q->low || before > q->high ||
+        (refused && balance >= amount)) {
+        return false;
+    }
+    q->low = q->high = balance;
+    return true;
+}
+
 static bool
 quota_debit(const struct calls *c, uint32_t call, struct quota *q)
 {
@@ -217,6 +292,10 @@ quota_debit(const struct calls *c, uint32_t call, struct quota *q)
     if (quota_number(c, call, QUOTA_SLOT) < 0) {
         return quota_debit_some_time(q, amount, refused) || open;
     }
+    int64_t told;
+    if (quota_told(c, call, &told)) {
+        return quota_debit_told(q, amount, told, refused);
+    }
     if (refused) {
         q->high = q->high < amount - 1 ? q->high : amount - 1;
         return q->low < amount;
@@ -226,6 +305,27 @@ quota_debit(const struct calls *c, uint32_t call, struct quota *q)
     return q->high >= 0;
 }
 
+/* Changes nothing: what a read tells is not kept. */
+static bool
+quota_get(const struct calls *c, uint32_t call, struct quota q)
+{
+    int64_t slot = quota_number(c, call, QUOTA_SLOT);
+    int64_t since = quota_number(c, call, QUOTA_SINCE);
+    struct quota shown = {.limit = quota_number(c, call, QUOTA_LIMIT),
+                          .refill = quota_number(c, call, QUOTA_REFILL)};
+
+    if (c->result[call] == 0 || (q.flags & QUOTA_THERE) == 0) {
+        return c->result[call] == 0 && (q.flags & QUOTA_THERE) == 0;
+    }
+    if (slot < 0 || since < 0 || since > slot || shown.limit != q.limit ||
+        shown.refill != q.refill) {
+        return slot < 0;
+    }
+    int64_t balance = quota_refilled(
+        &shown, quota_number(c, call, QUOTA_BALANCE), slot - since);
+    return quota_advance(&q, slot) && balance >= q.low && balance <= q.high;
+}
+
 static bool
 quota_step(const struct calls *c, uint32_t call, const struct model_state *in,
            struct model_state *out)
@@ -233,6 +333,11 @@ quota_step(const struct calls *c, uint32_t call, const struct model_state *in,
     struct quota q = quota_read(in);
     int64_t slot = quota_number(c, call, QUOTA_SLOT);
     bool legal = true;
+
+    if (c->function[call] == QUOTA_GET) {
+        quota_write(out, &q);
+        return quota_get(c, call, q);
+    }
 
     if (slot >= 0 && !quota_advance(&q, slot)) {
         return false;
@@ -246,9 +351,34 @@ quota_step(const struct calls *c, uint32_t call, const struct model_state *in,
     return legal;
 }
 
+static bool
+quota_pure(const struct calls *c, uint32_t call)
+{
+    return c->function[call] == QUOTA_GET;
+}
+
+static void
+quota_describe_get(const struct calls *c, uint32_t call, struct buf *out)
+{
+    buf_puts(out, "get bucket");
+    model_words_key(c, call, out);
+    if (c->result[call] == 0) {
+        buf_puts(out, ": not there");
+        return;
+    }
+    buf_printf(
+        out, ": %" PRId64 " stored in slot %" PRId64 ", in slot %" PRId64,
+        quota_number(c, call, QUOTA_BALANCE),
+        quota_number(c, call, QUOTA_SINCE), quota_number(c, call, QUOTA_SLOT));
+}
+
 static void
 quota_describe(const struct calls *c, uint32_t call, struct buf *out)
 {
+    if (c->function[call] == QUOTA_GET) {
+        quota_describe_get(c, call, out);
+        return;
+    }
     bool create = c->function[call] == QUOTA_CREATE;
     int64_t slot = quota_number(c, call, QUOTA_SLOT);
     uint32_t code = c->result[call];
@@ -294,8 +424,10 @@ quota_describe_state(const struct calls *c, const struct model_state *s,
     buf_printf(out, " in slot %" PRId64, q.since);
 }
 
-static const char *const quota_functions[] = {
-    [QUOTA_CREATE] = "create_bucket", [QUOTA_DEBIT] = "debit", NULL};
+static const char *const quota_functions[] = {[QUOTA_CREATE] = "create_bucket",
+                                              [QUOTA_DEBIT] = "debit",
+                                              [QUOTA_GET] = "get_bucket",
+                                              NULL};
 
 const struct model_ops model_quota = {
     .name = "quota",
@@ -305,6 +437,7 @@ const struct model_ops model_quota = {
     .decode = quota_decode,
     .init = quota_init,
     .step = quota_step,
+    .pure = quota_pure,
     .describe = quota_describe,
     .describe_state = quota_describe_state,
 };

@@ -29,5 +29,6 @@ const struct model_ops *const model_registry[] = {
     &model_allocator,
     &model_quota,
     &model_pool,
+    &model_block,
     NULL,
 };

@@ -34,5 +34,6 @@ extern const struct model_ops model_allocator;
 extern const struct model_ops model_lease_kernel;
 extern const struct model_ops model_quota;
 extern const struct model_ops model_pool;
+extern const struct model_ops model_block;
 
 #endif

@@ -18,6 +18,7 @@
 #define REPLICA_BINARY "/data/opt/ordeal-replica"
 #define REPLICA_PRELOAD "/data/opt/preload.so"
 #define REPLICA_DATA "/data/replica"
+#define REPLICA_RETRY_SLOTS_DEFAULT 128
 
 static const struct service replica_service = {
     .name = "replica",
@@ -100,6 +101,20 @@ replica_engine(const char *capability)
     return replica_engines[0].engine;
 }
 
+/* The pool answers from a record while slot < its slot + window, one less than
+ * the others. */
+static void
+replica_shorten_window(json_t *limits, const char *capability)
+{
+    const json_t *given = json_object_get(limits, "retry_slots");
+    json_int_t slots =
+        given == NULL ? REPLICA_RETRY_SLOTS_DEFAULT : json_integer_value(given);
+
+    if (strcmp(replica_engine(capability), "pool") == 0)
+        json_object_set_new(limits, "retry_slots",
+                            json_integer(slots > 0 ? slots - 1 : 0));
+}
+
 /*
  * "--max-ttl" "64", or "--max-ttl=64"; the last one counts.  Only leases have a
  * time to live: the others' dedupe window is the retry window alone.
@@ -133,6 +148,7 @@ replica_limits(const json_t *params, const char *capability)
                                     json_integer(n));
         }
     }
+    replica_shorten_window(limits, capability);
     return limits;
 }
 

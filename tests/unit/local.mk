@@ -117,6 +117,11 @@ test_load_SOURCES = %D%/test-load.c tests/lib/fake-system.h
 test_load_LDADD = $(ORDEAL_DRIVER_LIBS) $(ORDEAL_WORKLOADS_LIBS) \
 	$(ORDEAL_BASE_LIBS)
 
+UNIT_TESTS += test-checkers-others
+test_checkers_others_SOURCES = %D%/test-checkers-others.c \
+	tests/lib/table-builder.h
+test_checkers_others_LDADD = $(ORDEAL_ANALYZER_LIBS)
+
 UNIT_TESTS += test-workloads
 test_workloads_SOURCES = %D%/test-workloads.c tests/lib/fake-system.h
 test_workloads_LDADD = $(ORDEAL_WORKLOADS_LIBS) $(ORDEAL_SYSTEMS_LIBS) \

@@ -304,18 +304,13 @@ static void
 trial_call(struct calls *c, const struct trial *t, const struct op *o)
 {
     struct model_words w = {0};
-    bool drop = !t->quota && o->function == F_EXPIRE && o->open;
-
-    if (drop) {
-        return; /* as decode does */
-    }
     uint32_t i = calls_append(c, (uint8_t)o->function, 0, (uint32_t)o->invoke,
                               o->open ? CALL_OPEN : (uint32_t)o->complete);
     model_words_add64(&w, o->slot);
     if (t->quota) {
         c->key[i] = (uint32_t)o->pool;
         model_words_add64(&w, o->function == F_CREATE ? o->limit : o->quantity);
-        model_words_add64(&w, o->quantity);
+        model_words_add64(&w, o->function == F_CREATE ? o->quantity : -1);
         model_words_add64(&w, o->refill);
     } else {
         c->a[i] =

@@ -357,6 +357,95 @@ test_answers_are_classified(void)
     teardown(&f);
 }
 
+static struct operation
+make_op(struct fixture *f, const char *function, const char *key,
+        int64_t object)
+{
+    struct operation op = {.id = {1, 2},
+                           .function = function,
+                           .mutation = strncmp(function, "get_", 4) != 0};
+
+    fields_set_int(&f->arena, &op.args, key, object);
+    if (!op.mutation)
+        op.id = (struct id128){0};
+    return op;
+}
+
+/* What buckets, pools, holds and blocks answer beyond the common fields. */
+static void
+test_other_engines_on_the_wire(void)
+{
+#define READ "\"found\":true,\"view\":3,\"applied\":57,\"slot\":130,"
+    static const struct {
+        const char *function, *key, *body, *field;
+        int64_t value; /* -1: the answer lacks what it must have */
+    } cases[] = {
+        {"debit", "bucket",
+         "{\"code\":\"ok\",\"recorded\":true,\"balance\":7," COMMON "}",
+         "balance", 7},
+        {"debit", "bucket",
+         "{\"code\":\"insufficient_funds\",\"recorded\":true,\"balance\":"
+         "2," COMMON "}",
+         "balance", 2},
+        {"debit", "bucket", "{\"code\":\"ok\",\"recorded\":true," COMMON "}",
+         NULL, -1},
+        {"place_hold", "pool",
+         "{\"code\":\"ok\",\"recorded\":true,\"pool\":1,\"hold\":2," COMMON "}",
+         "slot", 120},
+        {"confirm_hold", "hold",
+         "{\"code\":\"hold_expired\",\"recorded\":true," COMMON "}", "slot",
+         120},
+        {"cas", "block",
+         "{\"code\":\"ok\",\"recorded\":true,\"version\":4," COMMON "}",
+         "version", 4},
+        {"cas", "block",
+         "{\"code\":\"value_mismatch\",\"recorded\":true,\"value\":9," COMMON
+         "}",
+         "value", 9},
+        {"write", "block", "{\"code\":\"ok\",\"recorded\":true," COMMON "}",
+         NULL, -1},
+        {"get_bucket", "bucket",
+         "{" READ "\"limit\":9,\"refill\":2,\"balance\":4,\"since\":120}",
+         "balance", 4},
+        {"get_bucket", "bucket", "{" READ "\"limit\":9}", NULL, -1},
+        {"get_pool", "pool", "{" READ "\"total\":9,\"held\":3,\"consumed\":2}",
+         "held", 3},
+        {"get_hold", "hold",
+         "{" READ "\"pool\":1,\"quantity\":3,\"deadline\":9,"
+         "\"state\":\"held\"}",
+         "deadline", 9},
+        {"get_hold", "hold",
+         "{" READ "\"pool\":1,\"quantity\":3,\"deadline\":9,"
+         "\"state\":\"lost\"}",
+         NULL, -1},
+        {"get_block", "block", "{" READ "\"value\":7,\"version\":3}", "version",
+         3},
+        {"get_block", "block",
+         "{\"found\":false,\"retired\":false,\"view\":3,\"applied\":57,"
+         "\"slot\":130}",
+         "applied", 57},
+    };
+    struct fixture f;
+
+    setup(&f);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct operation op = make_op(&f, cases[i].function, cases[i].key, 5);
+        struct attempt_result r;
+        int64_t value;
+
+        printf("# %s %s\n", cases[i].function, cases[i].body);
+        toy_set(&f.toy, TOY_ANSWER, 200, cases[i].body);
+        r = invoke(&f, &op, QUICK_NS);
+        CHECK_INT(r.kind, cases[i].value < 0 ? EVENT_UNKNOWN : EVENT_OK);
+        if (cases[i].value < 0)
+            continue;
+        CHECK(fields_int(&r.fields, cases[i].field, &value));
+        CHECK_INT(value, cases[i].value);
+    }
+    CHECK(strstr(f.toy.request, "GET /v1/block/5?claim=") != NULL);
+    teardown(&f);
+}
+
 int
 main(void)
 {
@@ -367,5 +456,6 @@ main(void)
     RUN(test_reserve_on_the_wire);
     RUN(test_reads_and_ticks_on_the_wire);
     RUN(test_answers_are_classified);
+    RUN(test_other_engines_on_the_wire);
     return tap_done();
 }

@@ -160,7 +160,7 @@ test_families_meet_nemeses(void)
     CHECK(s != NULL && s->schedule == NULL);
     CHECK_INT(s->window_ns, 60 * NS_PER_S);
     CHECK_INT(json_array_size(json_object_get(s->system_params, "arguments")),
-              6);
+              10);
     scenario_free(s);
     /* Only what the family says it goes with. */
     CHECK(scenario_load("lease_safety-mixed-failover", &err) == NULL);

@@ -103,6 +103,42 @@ test_unknown_parameters_are_refused(void)
     teardown(&f);
 }
 
+/* The engine is that of the capability; the window, too. */
+static void
+test_the_capability_decides(void)
+{
+    json_t *params =
+        json_loads("{\"arguments\": [\"--retry-window\", \"40\"]}", 0, NULL);
+    CLEANUP_FREE char *text = NULL;
+    struct fixture f;
+    json_t *got;
+    struct system_options o = {
+        .binary = "none", .params = params, .capability = "pool"};
+    struct error err = {0};
+
+    CHECK_STR(replica_engine(NULL), "lease");
+    CHECK_STR(replica_engine("allocator"), "lease");
+    CHECK_STR(replica_engine("block"), "block");
+    CHECK(system_offers(&system_replica_ops, "quota"));
+    CHECK(!system_offers(&system_replica_ops, "kv"));
+    got = system_replica_ops.limits(params, "quota");
+    CHECK_INT(json_integer_value(json_object_get(got, "ttl_slots")), 0);
+    CHECK_INT(json_integer_value(json_object_get(got, "retry_slots")), 40);
+    json_decref(got);
+    got = system_replica_ops.limits(params, "pool");
+    CHECK_INT(json_integer_value(json_object_get(got, "retry_slots")), 39);
+    json_decref(got);
+    setup(&f);
+    text = xasprintf("%s/daemon", f.dir);
+    o.binary = text;
+    CHECK_OK(file_write_atomic(text, "ELF", 3, 0755, &err), &err);
+    CHECK_OK(system_replica_ops.install(&f.node, &o, &err), &err);
+    CHECK(strstr(file_at(&f, "/data/opt/ordeal-replica.arguments"),
+                 "--engine\npool\n") != NULL);
+    json_decref(params);
+    teardown(&f);
+}
+
 static void
 test_limits_follow_the_arguments(void)
 {
@@ -270,6 +306,7 @@ main(void)
     RUN(test_a_preloaded_library_is_put_and_named);
     RUN(test_unknown_parameters_are_refused);
     RUN(test_limits_follow_the_arguments);
+    RUN(test_the_capability_decides);
     RUN(test_process_is_what_svc_says);
     RUN(test_stop_and_signal);
     RUN(test_status_and_collect_through_the_door);
