@@ -482,6 +482,45 @@ check_together(struct check *k)
     }
 }
 
+/*
+ * All keys at once, where an exact engine can: to gather the calls of each key
+ * costs more than to judge them where they stand.  False: it does not say VALID
+ * with an order that replays, and the parts are judged one by one.
+ */
+static bool
+check_keyed(struct check *k)
+{
+    const struct engine_ops *const *e = k->c->model->exact;
+    struct problem whole = {k->c, NULL, k->c->count, VALUE_ABSENT};
+    struct check_result *r = k->ret;
+    char reason[REASON_TEXT_MAX];
+    struct decision d;
+
+    while (e != NULL && *e != NULL && !(*e)->keyed) {
+        e++;
+    }
+    if (e == NULL || *e == NULL || k->c->model->step == NULL ||
+        (r->parts.count = parts_keys(k->c)) < 2) {
+        return false;
+    }
+    k->jobs = 1;
+    struct budget b = check_budget(k, 0);
+    engine_decide(*e, &whole, &b, &d);
+    r->peak_bytes = d.peak_bytes;
+    if (d.verdict != VERDICT_VALID ||
+        !problem_replay_keyed(&whole, d.order, d.order_count, &b, reason)) {
+        decision_release(&d);
+        return false;
+    }
+    r->verdict = d.verdict;
+    r->problem = whole;
+    r->order = TAKE(d.order);
+    r->order_count = d.order_count;
+    d.order_count = 0;
+    r->decision = d;
+    return true;
+}
+
 /* What folding found already: one operation id, two answers. */
 static void
 check_contradiction(const struct calls *c, struct check_result *r)
@@ -579,6 +618,10 @@ check_calls(const struct calls *c, const struct check_options *options,
                                                : CHECK_DEADLINE_DEFAULT_NS);
     k.memory_bytes = options->memory_bytes > 0 ? options->memory_bytes
                                                : CHECK_MEMORY_DEFAULT;
+    if (c->contradiction == NULL && check_keyed(&k)) {
+        ret->elapsed_ns = clock_now_ns(k.clock) - k.begin_ns;
+        return;
+    }
     parts_make(c, &ret->arena, &ret->parts);
     ret->problem = ret->parts.problems[0];
     if (c->contradiction != NULL) {

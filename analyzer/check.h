@@ -29,7 +29,7 @@ struct check_result {
     enum verdict verdict;
     struct decision decision; /* of the worst part */
     struct problem problem;   /* that part */
-    struct parts parts;
+    struct parts parts;       /* problems NULL: all keys were judged at once */
     uint32_t invalid_parts, unknown_parts;
     bool confirmed;  /* a second engine agrees with the core */
     bool unfinished; /* making the core small ended before it was minimal */

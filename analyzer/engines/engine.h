@@ -104,6 +104,9 @@ void decision_release(struct decision *d);
 
 struct engine_ops {
     const char *name, *description; /* one line */
+    /* It also decides calls of many keys in one problem (without a key of its
+     * own), each key apart from the others. */
+    bool keyed;
     /* Whether it can decide this problem exactly; NULL: always. */
     bool (*applies)(const struct problem *p);
     /* *ret comes zeroed; the engine sets all but 'engine' (an engine that asks
@@ -125,6 +128,11 @@ bool problem_replay(const struct problem *p, const uint32_t *order,
 bool problem_replay_within(const struct problem *p, const uint32_t *order,
                            uint32_t order_count, struct budget *b,
                            char reason[REASON_TEXT_MAX]);
+
+/* The same where each key has a state of its own, in one walk. */
+bool problem_replay_keyed(const struct problem *p, const uint32_t *order,
+                          uint32_t order_count, struct budget *b,
+                          char reason[REASON_TEXT_MAX]);
 
 /* The general ones, for any model with step. */
 extern const struct engine_ops engine_configurations; /* breadth: JIT sets */
@@ -156,5 +164,8 @@ struct parts {
     uint32_t count;
 };
 void parts_make(const struct calls *c, struct arena *arena, struct parts *ret);
+
+/* How many keys there are, when each call has exactly one; else 0. */
+uint32_t parts_keys(const struct calls *c);
 
 #endif

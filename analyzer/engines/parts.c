@@ -168,6 +168,31 @@ parts_fill(const struct calls *c, struct keys *k, const uint32_t *first,
     free(ends);
 }
 
+static void
+keys_release(struct keys *k)
+{
+    free(k->table);
+    free(k->key);
+    free(k->parent);
+}
+
+uint32_t
+parts_keys(const struct calls *c)
+{
+    struct keys k = {.mask = 7};
+    uint32_t i = 0;
+
+    if (c->model->touches != NULL) {
+        return 0;
+    }
+    keys_rehash(&k);
+    for (; i < c->count && c->key[i] != VALUE_ABSENT; i++) {
+        keys_index(&k, c->key[i]);
+    }
+    keys_release(&k);
+    return i == c->count ? k.count : 0;
+}
+
 void
 parts_make(const struct calls *c, struct arena *arena, struct parts *ret)
 {
@@ -200,7 +225,5 @@ parts_make(const struct calls *c, struct arena *arena, struct parts *ret)
     } else {
         parts_fill(c, &k, first, arena, ret);
     }
-    free(k.table);
-    free(k.key);
-    free(k.parent);
+    keys_release(&k);
 }

@@ -653,6 +653,7 @@ register_decide(const struct problem *p, struct budget *b, struct decision *ret)
 const struct engine_ops engine_register = {
     .name = "register-zones",
     .description = "registers whose written values all differ, any keys",
+    .keyed = true,
     .applies = register_applies,
     .decide = register_decide,
 };

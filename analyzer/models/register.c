@@ -161,6 +161,16 @@ register_step(const struct calls *c, uint32_t call,
     }
 }
 
+static bool
+register_apply(const struct calls *c, uint32_t call, struct model_state *state)
+{
+    if (c->function[call] == REGISTER_WRITE) {
+        state->words[0] = c->a[call];
+        return true;
+    }
+    return c->complete[call] == CALL_OPEN || c->result[call] == state->words[0];
+}
+
 bool
 register_pure(const struct calls *c, uint32_t call)
 {
@@ -226,6 +236,7 @@ const struct model_ops model_register = {
     .initial = model_initial_value,
     .init = register_init,
     .step = register_step,
+    .apply = register_apply,
     .pure = register_pure,
     .describe = register_describe,
     .describe_state = register_describe_state,

@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "analyzer/check.h"
 #include "harness/base/buf.h"
@@ -355,6 +356,55 @@ test_check_planted(void)
     calls_free(c);
 }
 
+/* Unique values: all keys in one pass, with an order that replays by key; and a
+ * planted fault is shown in the part where it is. */
+static void
+test_check_keys_at_once(void)
+{
+    static const struct random_options unique = {
+        .seed = 11, .calls = 4000, .clients = 6, .keys = 9, .crashes = 20};
+    struct check_options options = {.jobs = 2};
+    struct check_result r;
+    char reason[REASON_TEXT_MAX];
+    struct calls *c = random_calls(random_model_find("register"), &unique);
+    uint32_t last = c->count - 1, read = 0;
+
+    check_calls(c, &options, &r);
+    CHECK_INT(r.verdict, VERDICT_VALID);
+    CHECK_INT(r.parts.count, 9);
+    CHECK(r.parts.problems == NULL && r.order_count > 3000);
+    CHECK(
+        problem_replay_keyed(&r.problem, r.order, r.order_count, NULL, reason));
+    /* One state for all keys does not do. */
+    CHECK(!problem_replay(&r.problem, r.order, r.order_count, reason));
+    CHECK(!problem_replay_keyed(&r.problem, r.order, r.order_count - 1, NULL,
+                                reason));
+    while (c->function[r.order[read]] != REGISTER_READ ||
+           c->result[r.order[read]] == VALUE_NIL) {
+        read++;
+    }
+    /* The first read of a value that was written moves to the beginning. */
+    uint32_t call = r.order[read];
+    memmove(r.order + 1, r.order, read * sizeof(*r.order));
+    r.order[0] = call;
+    CHECK(!problem_replay_keyed(&r.problem, r.order, r.order_count, NULL,
+                                reason));
+    check_result_release(&r);
+    while (c->function[last] != REGISTER_READ ||
+           c->complete[last] == CALL_OPEN) {
+        last--;
+    }
+    c->result[last] = value_of_int(c, 1000000);
+    check_calls(c, &options, &r);
+    CHECK_INT(r.verdict, VERDICT_INVALID);
+    CHECK_INT(r.invalid_parts, 1);
+    CHECK_INT(r.parts.count, 9);
+    CHECK_INT(r.problem.key, c->key[last]);
+    CHECK(r.decision.core_count == 1 && r.decision.core[0] == last);
+    check_result_release(&r);
+    calls_free(c);
+}
+
 /* ---- positions ---- */
 
 static void
@@ -509,6 +559,7 @@ main(void)
     RUN(test_check_many_keys);
     RUN(test_check_planted);
     RUN(test_check_bug_beside_invalid);
+    RUN(test_check_keys_at_once);
     RUN(test_witness);
     RUN(test_memory_cap);
     RUN(test_deadline);
