@@ -48,7 +48,8 @@ PORCUPINE =
 EXTRA_DIST += %D%/bench-analyzer %D%/plot-scaling docs/analyzer-scaling.svg
 .PHONY: bench-analyzer
 bench-analyzer: ordeal$(EXEEXT) checkers-bench$(EXEEXT) txn-bench$(EXEEXT) \
-	engines-bench$(EXEEXT) exact-bench$(EXEEXT) check-bench$(EXEEXT)
+	engines-bench$(EXEEXT) exact-bench$(EXEEXT) check-bench$(EXEEXT) \
+	allocator-bench$(EXEEXT)
 	ORDEAL_SRCDIR=$(srcdir) ORDEAL_BUILDDIR=. \
 		$(srcdir)/%D%/bench-analyzer $(PORCUPINE)
 
@@ -115,3 +116,14 @@ check_bench_LDADD = $(ORDEAL_ANALYZER_LIBS)
 .PHONY: bench-check
 bench-check: check-bench$(EXEEXT)
 	./check-bench$(EXEEXT) $(BENCH_OPERATIONS)
+
+# 'make bench-allocator [BENCH_ALLOCATOR="OPERATIONS AMBIGUOUS RESOURCES..."]':
+# an allocator's history without positions.
+EXTRA_PROGRAMS += allocator-bench
+CLEANFILES += allocator-bench$(EXEEXT)
+allocator_bench_SOURCES = %D%/bench-allocator.c
+allocator_bench_LDADD = $(ORDEAL_ANALYZER_LIBS)
+BENCH_ALLOCATOR =
+.PHONY: bench-allocator
+bench-allocator: allocator-bench$(EXEEXT)
+	./allocator-bench$(EXEEXT) $(BENCH_ALLOCATOR)
