@@ -110,6 +110,62 @@ overlap(const struct times times[static 3], int64_t from_ns, int64_t to_ns)
     return ret;
 }
 
+/* A mutation that was answered; by invocation. */
+struct acknowledged {
+    int64_t invoke_ns, complete_ns;
+};
+
+struct acknowledgements {
+    struct acknowledged *items;
+    uint32_t count;
+};
+
+static int
+acknowledged_compare(const void *x, const void *y)
+{
+    return time_compare(&((const struct acknowledged *)x)->invoke_ns,
+                        &((const struct acknowledged *)y)->invoke_ns);
+}
+
+static void
+acknowledgements_init(struct acknowledgements *a, const struct table *t)
+{
+    const struct operations *o = &t->operations;
+
+    a->items = xcalloc(t->attempts.count + 1ul, sizeof(*a->items));
+    for (uint32_t op = 0; op < o->count; op++) {
+        if (!function_is_mutation((enum function)o->function[op]))
+            continue;
+        for (uint32_t at = o->attempt_first[op]; at != TABLE_NONE;
+             at = t->attempts.next[at])
+            if (t->attempts.outcome[at] == OUTCOME_OK)
+                a->items[a->count++] = (struct acknowledged){
+                    t->attempts.invoke_ns[at], t->attempts.complete_ns[at]};
+    }
+    order_nearly(a->items, a->count, sizeof(*a->items), acknowledged_compare);
+}
+
+/* Begun and answered within [from, to]: the system did take writes then. */
+static json_int_t
+acknowledged_within(const struct acknowledgements *a, int64_t from_ns,
+                    int64_t to_ns)
+{
+    uint32_t low = 0, high = a->count;
+    json_int_t count = 0;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (a->items[middle].invoke_ns < from_ns)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < a->count && a->items[low].invoke_ns <= to_ns; low++)
+        count += a->items[low].complete_ns <= to_ns;
+    return count;
+}
+
 /* Takes both; 'sum' NULL: nothing yet. */
 static json_t *
 overlap_add(json_t *sum, json_t *more)
@@ -226,9 +282,12 @@ fault_json(const struct fault_fact *fact)
 /* Adds what the span covers to the fault's object. */
 static void
 fault_span_add(json_t *fault, const struct fault_span *span,
-               const struct times times[static 3])
+               const struct times times[static 3],
+               const struct acknowledgements *a)
 {
     double seconds = json_real_value(json_object_get(fault, "seconds"));
+    json_int_t before =
+        json_integer_value(json_object_get(fault, "acknowledged"));
     json_t *attempts = json_object_get(fault, "attempts");
 
     json_object_set_new(
@@ -238,6 +297,10 @@ fault_span_add(json_t *fault, const struct fault_span *span,
         fault, "attempts",
         overlap_add(json_incref(attempts),
                     overlap(times, span->from_ns, span->to_ns)));
+    json_object_set_new(
+        fault, "acknowledged",
+        json_integer(before +
+                     acknowledged_within(a, span->from_ns, span->to_ns)));
 }
 
 static json_t *
@@ -249,6 +312,7 @@ evidence_faults(const struct table *t)
     struct fault_spans spans = {0};
     CLEANUP_FREE struct fault_fact *facts =
         xcalloc(t->remark_count + 1ul, sizeof(*facts));
+    struct acknowledgements acknowledged = {0};
     struct times times[3] = {0};
     struct map by_id = {0};
     uint32_t count = 0;
@@ -272,8 +336,10 @@ evidence_faults(const struct table *t)
         fault_stage(&facts[*at], *at, &spans, r);
     }
     map_release(&by_id);
-    if (count > 0)
+    if (count > 0) {
         times_init(times, t);
+        acknowledgements_init(&acknowledged, t);
+    }
     for (uint32_t i = 0; i < count; i++) {
         if (facts[i].injected_ns < 0)
             continue;
@@ -282,9 +348,10 @@ evidence_faults(const struct table *t)
     }
     for (size_t i = 0; i < spans.count; i++)
         if (objects[spans.items[i].fact] != NULL)
-            fault_span_add(objects[spans.items[i].fact], &spans.items[i],
-                           times);
+            fault_span_add(objects[spans.items[i].fact], &spans.items[i], times,
+                           &acknowledged);
     free(spans.items);
+    free(acknowledged.items);
     times_release(times);
     return ret;
 }

@@ -3,6 +3,7 @@ noinst_LIBRARIES += libordeal-nemesis.a
 libordeal_nemesis_a_SOURCES = \
 	%D%/boot.c %D%/boot.h \
 	%D%/clock-faults.c \
+	%D%/crash-point.c \
 	%D%/daemon.c %D%/daemon.h \
 	%D%/fabric/net-echo.c \
 	%D%/fabric/net-fault.h \

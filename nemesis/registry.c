@@ -14,6 +14,7 @@ static const struct fault_ops *const registry_faults[] = {
     &fault_kill_ops,
     &fault_stop_ops,
     &fault_pause_ops,
+    &fault_crash_point_ops,
     &fault_partition_ops,
     &fault_clock_bump_ops,
     &fault_clock_strobe_ops,

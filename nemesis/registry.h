@@ -9,6 +9,7 @@ extern const struct fault_ops fault_null_ops;
 extern const struct fault_ops fault_kill_ops;
 extern const struct fault_ops fault_stop_ops;
 extern const struct fault_ops fault_pause_ops;
+extern const struct fault_ops fault_crash_point_ops;
 extern const struct fault_ops fault_partition_ops;
 extern const struct fault_ops fault_clock_bump_ops;
 extern const struct fault_ops fault_clock_strobe_ops;

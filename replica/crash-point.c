@@ -48,7 +48,7 @@ static const struct {
 };
 
 int
-crash_plan_parse(const char *text, struct crash_plan *ret, struct error *err)
+crash_place_parse(const char *text, struct crash_place *ret, struct error *err)
 {
     const char *colon = strchr(text, ':');
     size_t len = colon == NULL ? strlen(text) : (size_t)(colon - text);
@@ -56,20 +56,27 @@ crash_plan_parse(const char *text, struct crash_plan *ret, struct error *err)
 
     if (colon != NULL && (!text_to_u64(colon + 1, &nth) || nth == 0))
         return error_set(err, ERROR_CONFIG,
-                         "--crash-at: '%s': N is a number from 1", text);
+                         "crash point '%s': N is a number from 1", text);
     for (unsigned i = 1; i < CRASH_POINT_COUNT; i++) {
         if (strlen(points[i].name) == len &&
             strncmp(points[i].name, text, len) == 0) {
-            ret->at = (enum crash_point)i;
-            ret->nth = nth;
-            ret->passed = 0;
+            *ret = (struct crash_place){(enum crash_point)i, nth};
             return 0;
         }
     }
     return error_set(err, ERROR_CONFIG,
-                     "--crash-at: no point is named '%.*s'; see "
+                     "no crash point is named '%.*s'; see "
                      "--list-crash-points",
                      (int)len, text);
+}
+
+void
+crash_plan_arm(struct crash_plan *p, const struct crash_place *place)
+{
+    atomic_store(&p->at, CRASH_NOWHERE);
+    atomic_store(&p->passed, 0);
+    atomic_store(&p->nth, place->nth);
+    atomic_store(&p->at, (unsigned)place->at);
 }
 
 const char *
@@ -88,14 +95,15 @@ crash_point_list(FILE *out)
 bool
 crash_point_hit(struct crash_plan *p, enum crash_point at)
 {
-    return p->at == at && atomic_fetch_add(&p->passed, 1) + 1 == p->nth;
+    return atomic_load(&p->at) == (unsigned)at &&
+           atomic_fetch_add(&p->passed, 1) + 1 == atomic_load(&p->nth);
 }
 
 void
 crash_now(const struct crash_plan *p)
 {
     log_warning("crash", "%s:%" PRIu64 ": the process ends here",
-                points[p->at].name, p->nth);
+                points[atomic_load(&p->at)].name, atomic_load(&p->nth));
     _exit(REPLICA_EXIT_CRASH_POINT);
 }
 

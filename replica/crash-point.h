@@ -39,16 +39,24 @@ enum crash_point {
     CRASH_POINT_COUNT,
 };
 
-/* Where, and how often it was passed; one per process. */
-struct crash_plan {
+/* Where and when; the default is nowhere. */
+struct crash_place {
     enum crash_point at;
     uint64_t nth;
-    _Atomic uint64_t passed;
+};
+
+/* The place in force, and how often it was passed; one per process. */
+struct crash_plan {
+    _Atomic unsigned at; /* enum crash_point */
+    _Atomic uint64_t nth, passed;
 };
 
 /* "NAME:N" or "NAME" (the first time); CONFIG when it is neither. */
-int crash_plan_parse(const char *text, struct crash_plan *ret,
-                     struct error *err);
+int crash_place_parse(const char *text, struct crash_place *ret,
+                      struct error *err);
+
+/* From here on it is this place, counted from now. */
+void crash_plan_arm(struct crash_plan *p, const struct crash_place *place);
 
 const char *crash_point_name(enum crash_point at);
 

@@ -29,6 +29,7 @@ enum {
     OPTION_BUG,
     OPTION_LIST_BUGS,
     OPTION_CRASH_AT,
+    OPTION_CRASH_POINTS,
     OPTION_LIST_CRASH_POINTS,
     OPTION_LOG_LEVEL,
     OPTION_HELP,
@@ -97,6 +98,7 @@ static const struct option option_table[] = {
     {"bug", required_argument, NULL, OPTION_BUG},
     {"list-bugs", no_argument, NULL, OPTION_LIST_BUGS},
     {"crash-at", required_argument, NULL, OPTION_CRASH_AT},
+    {"crash-points", no_argument, NULL, OPTION_CRASH_POINTS},
     {"list-crash-points", no_argument, NULL, OPTION_LIST_CRASH_POINTS},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -121,6 +123,7 @@ print_help(const struct replica_options *defaults)
            "  --bug NAME             plant a bug (see --list-bugs)\n"
            "  --list-bugs            name and effect of each\n"
            "  --crash-at NAME:N      end abruptly at a point, the N-th time\n"
+           "  --crash-points         let POST /v1/crash-at do the same\n"
            "  --list-crash-points    name and place of each\n"
            "  --log-level LEVEL      error, warning, info, debug\n"
            "  --help, --version\n\n"
@@ -302,7 +305,10 @@ parse_one(int option, const char *value, struct replica_options *o,
                              value);
         return 0;
     case OPTION_CRASH_AT:
-        return crash_plan_parse(value, &o->crash, err);
+        return crash_place_parse(value, &o->crash, err);
+    case OPTION_CRASH_POINTS:
+        o->crash_points = true;
+        return 0;
     case OPTION_LOG_LEVEL:
         return parse_level(value, &o->log_level, err);
     default:

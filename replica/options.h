@@ -21,7 +21,7 @@ enum replica_exit {
     REPLICA_EXIT_IO = 74,       /* a write or sync failed */
     REPLICA_EXIT_CORRUPT = 76,  /* durable state is damaged */
     REPLICA_EXIT_IDENTITY = 77, /* durable state of another node or cluster */
-    REPLICA_EXIT_CRASH_POINT = 86, /* --crash-at */
+    REPLICA_EXIT_CRASH_POINT = 86, /* --crash-at, /v1/crash-at */
 };
 
 #define REPLICA_NAME_SIZE 64
@@ -46,7 +46,8 @@ struct replica_options {
     bool new_cluster;
     const struct engine_ops *engine;
     enum bug bug;
-    struct crash_plan crash; /* as planned; the server counts in a copy */
+    struct crash_place crash;
+    bool crash_points; /* POST /v1/crash-at is served */
     enum log_level log_level;
     struct engine_limits limits;
     uint64_t election_timeout_ms, heartbeat_ms, request_timeout_ms;

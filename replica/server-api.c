@@ -752,6 +752,36 @@ route_record(struct server *s, struct http_request *r)
     return known;
 }
 
+/*
+ * {"at": "NAME:N"}, or {"at": null}: nowhere.  A test's order, obeyed only with
+ * --crash-points.
+ */
+static void
+route_crash_at(struct server *s, struct http_request *r)
+{
+    struct crash_place place = {CRASH_NOWHERE, 0};
+    json_t *request = parse_body(s, r), *body;
+    const json_t *at = json_object_get(request, "at");
+    struct error err = {0};
+
+    if (request == NULL)
+        return;
+    if (!s->options->crash_points) {
+        refuse(s, r, &refusal_route, NULL);
+    } else if (!json_is_string(at) && !json_is_null(at)) {
+        refuse(s, r, &refusal_invalid, "'at' must be NAME:N, or null");
+    } else if (json_is_string(at) &&
+               crash_place_parse(json_string_value(at), &place, &err) < 0) {
+        refuse(s, r, &refusal_invalid, err.text);
+    } else {
+        crash_plan_arm(&s->crash, &place);
+        body = json_object();
+        json_object_set(body, "at", (json_t *)at);
+        http_respond(r, 200, body);
+    }
+    json_decref(request);
+}
+
 static void
 route_get(struct server *s, struct http_request *r)
 {
@@ -780,6 +810,8 @@ api_request(void *server, struct http_request *r)
         route_command(s, r);
     else if (strcmp(r->path, "/v1/tick") == 0)
         route_tick(s, r);
+    else if (strcmp(r->path, "/v1/crash-at") == 0)
+        route_crash_at(s, r);
     else
         refuse(s, r, &refusal_route, NULL);
 }

@@ -607,8 +607,7 @@ server_init(struct server *s, const struct replica_options *o)
 
     memset(s, 0, sizeof(*s));
     s->options = o;
-    s->crash.at = o->crash.at;
-    s->crash.nth = o->crash.nth;
+    crash_plan_arm(&s->crash, &o->crash);
     vsr_options(o, &config);
     s->vsr = vsr_new(&config);
     vsr_actions_init(&s->actions);

@@ -103,6 +103,14 @@ struct system_ops {
     int (*watch)(const struct cluster *c, unsigned node, int64_t timeout_ns,
                  struct system_watch *state, uint32_t *ret, struct error *err);
     /*
+     * Points at which it can be told to end with status 86, NULL-terminated;
+     * NULL: it cannot.  crash_at() tells it, through its door: the n-th time
+     * from now on; point NULL: nowhere any more.
+     */
+    const char *const *crash_points;
+    int (*crash_at)(const struct cluster *c, unsigned node, const char *point,
+                    unsigned nth, int64_t timeout_ns, struct error *err);
+    /*
      * A digest of the node's state at one position, for comparison between
      * nodes; optional (NULL: the system has none).
      */

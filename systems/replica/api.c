@@ -162,6 +162,47 @@ replica_watch(const struct cluster *c, unsigned node, int64_t timeout_ns,
     return 0;
 }
 
+/* ---- crash points ---- */
+
+const char *const replica_crash_points[] = {
+    "before-append",  "append",         "before-sync",
+    "after-sync",     "before-quorum",  "after-commit",
+    "before-reply",   "after-reply",    "checkpoint-begin",
+    "checkpoint-end", "transfer-serve", "transfer-chunk",
+    "install-begin",  "install",        "install-end",
+    "view-change",    "view-start",     NULL,
+};
+
+int
+replica_crash_at(const struct cluster *c, unsigned node, const char *point,
+                 unsigned nth, int64_t timeout_ns, struct error *err)
+{
+    CLEANUP_FREE char *body = point == NULL
+                                  ? xstrdup("{\"at\":null}")
+                                  : xasprintf("{\"at\":\"%s:%u\"}", point, nth);
+    struct http_request request = {.way = replica_door(c, node),
+                                   .path = "/v1/crash-at",
+                                   .body = body,
+                                   .timeout_ns = timeout_ns};
+    struct http *http = http_new(err);
+    struct http_reply reply;
+    bool done;
+
+    if (http == NULL)
+        return -1;
+    http_call(http, &request, &reply);
+    done = reply.outcome == HTTP_ANSWERED && reply.status == 200;
+    if (!done && reply.outcome == HTTP_ANSWERED && reply.status == 404)
+        error_set(err, ERROR_CONFIG,
+                  "%s: its daemon was not started with --crash-points",
+                  c->nodes[node].name);
+    else if (!done)
+        error_set(err, ERROR_ENVIRONMENT, "%s: /v1/crash-at: %s",
+                  c->nodes[node].name, http_outcome_name(reply.outcome));
+    http_free(http);
+    return done ? 0 : -1;
+}
+
 /* ---- collect ---- */
 
 /* What a daemon that is down does not answer is simply not there. */

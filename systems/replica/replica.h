@@ -28,6 +28,10 @@ int replica_digest(const struct cluster *c, unsigned node, uint64_t index,
                    int64_t timeout_ns, char ret[static SYSTEM_DIGEST_SIZE],
                    struct error *err);
 
+extern const char *const replica_crash_points[];
+int replica_crash_at(const struct cluster *c, unsigned node, const char *point,
+                     unsigned nth, int64_t timeout_ns, struct error *err);
+
 /* Status, digest and metrics as files in 'dir'; what is down answers none. */
 int replica_collect_door(const struct system_node *n, const char *dir,
                          struct error *err);

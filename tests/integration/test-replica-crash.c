@@ -255,27 +255,77 @@ test_point(void)
 static void
 test_plans(void)
 {
-    struct crash_plan plan;
+    struct crash_plan plan = {0};
+    struct crash_place place;
     struct error err;
 
-    CHECK(crash_plan_parse("append:3", &plan, &err) == 0);
-    CHECK(plan.at == CRASH_APPEND && plan.nth == 3);
+    CHECK(crash_place_parse("append:3", &place, &err) == 0);
+    CHECK(place.at == CRASH_APPEND && place.nth == 3);
+    crash_plan_arm(&plan, &place);
     CHECK(!crash_point_hit(&plan, CRASH_BEFORE_SYNC));
     CHECK(!crash_point_hit(&plan, CRASH_APPEND));
     CHECK(!crash_point_hit(&plan, CRASH_APPEND));
     CHECK(crash_point_hit(&plan, CRASH_APPEND));
     CHECK(!crash_point_hit(&plan, CRASH_APPEND));
-    CHECK(crash_plan_parse("install", &plan, &err) == 0 && plan.nth == 1);
-    CHECK(crash_plan_parse("append:0", &plan, &err) < 0);
-    CHECK(crash_plan_parse("append:x", &plan, &err) < 0);
-    CHECK(crash_plan_parse("app", &plan, &err) < 0);
-    CHECK(crash_plan_parse("", &plan, &err) < 0);
+    CHECK(crash_place_parse("install", &place, &err) == 0 && place.nth == 1);
+    CHECK(crash_place_parse("append:0", &place, &err) < 0);
+    CHECK(crash_place_parse("append:x", &place, &err) < 0);
+    CHECK(crash_place_parse("app", &place, &err) < 0);
+    CHECK(crash_place_parse("", &place, &err) < 0);
+}
+
+static int
+order(unsigned node, const char *body)
+{
+    int status = 0;
+
+    json_decref(
+        cluster_call(&cluster, node, "POST", "/v1/crash-at", body, &status));
+    return status;
+}
+
+/* A running primary is told to end at its next answers, and not before. */
+static void
+test_order_at_run_time(void)
+{
+    static const char *const arguments[] = {"--engine", "block",
+                                            "--crash-points", NULL};
+    int primary;
+
+    cluster_init(&cluster, arguments);
+    cluster.direct = true;
+    cluster_start_all(&cluster);
+    primary = cluster_primary(&cluster, 10000);
+    CHECK(primary >= 0);
+    CHECK_INT(order((unsigned)primary, "{\"at\":\"nowhere\"}"), 400);
+    CHECK_INT(order((unsigned)primary, "{}"), 400);
+    CHECK_INT(order((unsigned)primary, "{\"at\":\"before-reply:1\"}"), 200);
+    CHECK_INT(order((unsigned)primary, "{\"at\":null}"), 200);
+    json_decref(cluster_command(&cluster, 1,
+                                "\"command\":\"write\",\"block\":1,"
+                                "\"value\":1"));
+    CHECK_INT(cluster_ended(&cluster, (unsigned)primary), -1);
+    CHECK_INT(order((unsigned)primary, "{\"at\":\"before-reply:1\"}"), 200);
+    json_decref(cluster_command(&cluster, 2,
+                                "\"command\":\"write\",\"block\":1,"
+                                "\"value\":2"));
+    CHECK_INT(cluster_wait(&cluster, (unsigned)primary),
+              REPLICA_EXIT_CRASH_POINT);
+    teardown();
+    cluster_init(&cluster, arguments + 3);
+    cluster.direct = true;
+    cluster_start_all(&cluster);
+    CHECK(cluster_primary(&cluster, 10000) >= 0);
+    CHECK_INT(order(0, "{\"at\":\"before-reply:1\"}"), 404);
+    teardown();
 }
 
 int
 main(void)
 {
     RUN(test_plans);
+    RUN(test_order_at_run_time);
+    teardown();
     for (point = CRASH_NOWHERE + 1; point < CRASH_POINT_COUNT; point++) {
         printf("# %s\n", crash_point_name(point));
         RUN(test_point);

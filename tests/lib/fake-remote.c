@@ -557,8 +557,31 @@ fake_status(const struct cluster *c, unsigned node, int64_t timeout_ns,
     return fake_end(f, err);
 }
 
+/* "soon" is where every daemon gets to at once, "never" where none does. */
+static const char *const fake_crash_points[] = {"soon", "never", NULL};
+
+static int
+fake_crash_at(const struct cluster *c, unsigned node, const char *point,
+              unsigned nth, int64_t timeout_ns, struct error *err)
+{
+    struct fake *f = (struct fake *)c;
+    struct fake_node *n = &f->nodes[node];
+
+    (void)nth;
+    (void)timeout_ns;
+    if (fake_begin(f, err) < 0)
+        return -1;
+    if (point != NULL)
+        fake_harm(f);
+    if (point != NULL && strcmp(point, "soon") == 0)
+        n->running = n->stopped = false;
+    return fake_end(f, err);
+}
+
 static const struct system_ops fake_system_ops = {
     .name = "fake",
+    .crash_points = fake_crash_points,
+    .crash_at = fake_crash_at,
     .peer_port = 7101,
     .start = fake_start,
     .stop = fake_stop,

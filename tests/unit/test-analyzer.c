@@ -312,6 +312,7 @@ test_evidence(void)
     CHECK_INT(json_integer_value(
                   json_object_get(json_object_get(fault, "attempts"), "total")),
               2);
+    CHECK_INT(json_integer_value(json_object_get(fault, "acknowledged")), 1);
     CHECK_INT(json_integer_value(json_object_get(evidence, "leader_changes")),
               1);
     CHECK_INT(json_integer_value(json_object_get(

@@ -46,6 +46,8 @@ static const struct {
     {"kill", "{}", 1},
     {"kill", "{}", 0x1f},
     {"stop", "{\"timeout\":\"5s\"}", 2},
+    {"crash-point", "{\"point\":\"soon\"}", 1},
+    {"crash-point", "{\"point\":\"soon\",\"nth\":3}", 6},
     {"pause", "{}", 4},
     {"pause", "{}", 3},
     {"clock-bump", "{\"step\":5000}", 1},
@@ -168,6 +170,46 @@ test_proof_of_heal_goes_on_after_a_lost_look(void)
         f.fake->trip_first = f.fake->trip_last = f.fake->call_count + 1;
         check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
         teardown(&f);
+    }
+}
+
+/* ---- crash points ---- */
+
+static void
+test_a_point_that_is_not_reached_fails(void)
+{
+    struct fixture f;
+
+    setup(&f, "crash-point", "{\"point\":\"never\",\"within\":\"3s\"}", 1);
+    json_decref(fault_undo_record(&f.fault));
+    fault_journalled(&f.fault);
+    CHECK_INT(fault_inject(&f.fault, &f.err), -1);
+    CHECK(strstr(f.err.text, "was not reached") != NULL);
+    check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    teardown(&f);
+}
+
+static void
+test_points_are_those_of_the_system(void)
+{
+    static const char *const bad[] = {
+        "{}", "{\"point\":\"somewhere\"}", "{\"point\":\"soon\",\"nth\":0}",
+        "{\"point\":\"soon\",\"within\":\"10m\"}"};
+
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct fake *fake = fake_new(NODES);
+        json_t *params = json_loads(bad[i], 0, NULL);
+        struct error err = {0};
+        struct fault fault;
+
+        fault_init(&fault, fault_find("crash-point"), &fake->world, params);
+        CHECK_INT(fault_setup(&fault, &err), -1);
+        CHECK_INT(err.kind, ERROR_CONFIG);
+        fault_release(&fault);
+        json_decref(params);
+        fake_free(fake);
     }
 }
 
@@ -703,6 +745,8 @@ main(void)
     RUN(test_matrix_of_all_faults);
     RUN(test_lost_connection_is_inconclusive);
     RUN(test_proof_of_heal_goes_on_after_a_lost_look);
+    RUN(test_a_point_that_is_not_reached_fails);
+    RUN(test_points_are_those_of_the_system);
     RUN(test_process_is_told_by_boot_pid_and_start);
     RUN(test_kill_looks_for_itself);
     RUN(test_kill_of_a_dead_daemon_fails);
