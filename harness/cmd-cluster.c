@@ -20,6 +20,7 @@
 #include "harness/base/rng.h"
 #include "harness/commands.h"
 #include "harness/deploy.h"
+#include "harness/hand.h"
 #include "harness/paths.h"
 #include "harness/provider/cluster.h"
 #include "harness/provider/runtime-dir.h"
@@ -57,9 +58,8 @@ cluster_is_up(const char *dir)
     return up;
 }
 
-/* The runtime directory of the cluster that is up; false: none. */
-static bool
-cluster_find_up(char ret[static RUNTIME_DIR_SIZE])
+bool
+command_find_up(char ret[static RUNTIME_DIR_SIZE])
 {
     char(*dirs)[RUNTIME_DIR_SIZE] =
         xcalloc(RUNTIME_DIR_COUNT_MAX, RUNTIME_DIR_SIZE);
@@ -90,7 +90,7 @@ cluster_open(struct cluster_command *c, struct error *err)
 
     if (c->dir != NULL)
         return cluster_load(c->dir, &c->file, err);
-    if (!cluster_find_up(dir))
+    if (!command_find_up(dir))
         return error_set(err, ERROR_CONFIG,
                          "no cluster is up; 'ordeal up' makes one");
     return cluster_load(dir, &c->file, err);
@@ -186,21 +186,25 @@ up_hold(void *arg)
     const struct up_options *o = arg;
     struct sigaction action = {.sa_handler = up_signal};
     struct site site = {0};
+    struct hand *hand = NULL;
     struct error err = {0};
     int status = 0;
 
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
-    if (up_make(&site, o, &err) < 0) {
+    if (up_make(&site, o, &err) < 0 ||
+        (hand = hand_new(&site, system_find(o->system), rng_fresh_seed(),
+                         &err)) == NULL) {
         status = command_failed(o->self, &err);
     } else if (!up_stopped) {
         if (file_write_all(o->report_fd, "", 1) < 0)
             up_stopped = 1; /* nobody waits any more */
         close(o->report_fd);
         while (!up_stopped)
-            clock_sleep_ns(site.clock, CLUSTER_POLL_NS);
+            hand_serve(hand, CLUSTER_POLL_NS);
     }
+    hand_free(hand);
     site_close(&site);
     return status;
 }
@@ -235,7 +239,7 @@ up_start(struct up_options *o)
     close(report[1]);
     if (pid > 0 && read(report[0], &ready, 1) == 1) {
         printf("up: %" PRIu64 " nodes; 'ordeal status', 'ordeal ssh n1', "
-               "'ordeal down'\n",
+               "'ordeal fault list', 'ordeal down'\n",
                o->node_count);
         return 0;
     }
@@ -269,7 +273,7 @@ up_main(const struct command *self, int argc, char **argv)
         return usage_error(self, "--nodes: 1 to %d", NODE_COUNT_MAX);
     if (system_find(o.system) == NULL)
         return usage_error(self, "--system: no system '%s'", o.system);
-    if (cluster_find_up(dir))
+    if (command_find_up(dir))
         return usage_error(self,
                            "a cluster is up already (%s); 'ordeal down' "
                            "ends it",
@@ -305,7 +309,7 @@ down_main(const struct command *self, int argc, char **argv)
     if (options_parse(self, NULL, 0, false, argc, argv, &count, &exit_status) !=
         OPTIONS_OK)
         return exit_status;
-    if (!cluster_find_up(dir)) {
+    if (!command_find_up(dir)) {
         printf("no cluster is up\n");
         return 0;
     }

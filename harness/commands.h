@@ -5,6 +5,7 @@
 
 #include "harness/base/error.h"
 #include "harness/options.h"
+#include "harness/provider/runtime-dir.h"
 
 extern const struct command command_doctor;
 extern const struct command command_image;
@@ -20,6 +21,10 @@ extern const struct command command_ssh;
 extern const struct command command_exec;
 extern const struct command command_logs;
 extern const struct command command_recover;
+extern const struct command command_fault;
+
+/* The runtime directory of the cluster that 'up' made; false: none is up. */
+bool command_find_up(char ret[static RUNTIME_DIR_SIZE]);
 
 /* Prints the error in one line; the exit status that its kind stands for. */
 int command_failed(const struct command *command, const struct error *err);

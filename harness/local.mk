@@ -8,6 +8,7 @@ libordeal_driver_a_SOURCES = \
 	%D%/gate/matrix.c %D%/gate/matrix.h \
 	%D%/gate/state.c %D%/gate/state.h \
 	%D%/gate/table.c %D%/gate/table.h \
+	%D%/hand.c %D%/hand.h \
 	%D%/history-tool.c %D%/history-tool.h \
 	%D%/load.c %D%/load.h \
 	%D%/loss.c %D%/loss.h \
@@ -37,6 +38,7 @@ ordeal_SOURCES = \
 	%D%/cmd-check.c \
 	%D%/cmd-cluster.c \
 	%D%/cmd-doctor.c \
+	%D%/cmd-fault.c \
 	%D%/cmd-gate.c \
 	%D%/cmd-history.c \
 	%D%/cmd-image.c \

@@ -18,7 +18,7 @@ static const struct command *const main_commands[] = {
     &command_doctor, &command_image,   &command_plan,    &command_run,
     &command_gate,   &command_check,   &command_history, &command_up,
     &command_down,   &command_status,  &command_ssh,     &command_exec,
-    &command_logs,   &command_recover,
+    &command_logs,   &command_recover, &command_fault,
 };
 
 static void

@@ -21,6 +21,7 @@
 #include "harness/base/log.h"
 #include "harness/base/process.h"
 #include "harness/deploy.h"
+#include "harness/hand.h"
 #include "harness/paths.h"
 #include "harness/provider/cluster.h"
 #include "harness/provider/runtime-dir.h"
@@ -55,43 +56,117 @@ recover_dead_status(const char *path)
     return NULL;
 }
 
-/* Heals and collects over the nodes that still answer. */
+/* Says, and adds to faults.jsonl, what became of each fault. */
 static void
-recover_nodes(struct recover_run *run)
+recover_tell(const struct recover_run *run, const struct nemesis_recovery *r)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%s", run->dir, BUNDLE_FAULTS);
+    FILE *out = fopen(path, "ae");
+    size_t i;
+    json_t *fault;
+
+    json_array_foreach (r->faults, i, fault) {
+        const char *result =
+            json_string_value(json_object_get(fault, "result"));
+        json_t *evidence = json_object_get(fault, "evidence");
+        CLEANUP_FREE char *seen =
+            evidence == NULL ? NULL : json_dumps(evidence, JSON_COMPACT);
+        CLEANUP_FREE char *line = NULL;
+
+        log_info("recover", "fault %lld %s: %s, heal %s%s%.400s",
+                 (long long)json_integer_value(json_object_get(fault, "id")),
+                 json_string_value(json_object_get(fault, "fault")),
+                 json_is_true(json_object_get(fault, "undone")) ? "undone"
+                                                                : "NOT undone",
+                 result == NULL ? "cannot be looked at any more" : result,
+                 seen == NULL ? "" : ": ", seen == NULL ? "" : seen);
+        json_object_set_new(fault, "stage", json_string("recovered"));
+        line = json_dumps(fault, JSON_COMPACT);
+        if (out == NULL || line == NULL || fprintf(out, "%s\n", line) < 0)
+            log_warning("recover", "%s: not written, continuing", path);
+    }
+    if (out != NULL)
+        fclose(out);
+}
+
+/* Heals by the journal over the nodes that still answer. */
+static int
+recover_faults(struct recover_run *run, const struct system_ops *system,
+               const char *journal, struct error *err)
 {
     struct cluster *cluster = &run->file.cluster;
-    const char *name =
-        json_string_value(json_object_get(run->status, "system"));
-    const struct system_ops *system = name == NULL ? NULL : system_find(name);
-    struct fault_world world = {.cluster = cluster,
+    CLEANUP_FREE char *harm = paths_program("ordeal-harm");
+    struct fault_world world = {.harm_program = harm,
+                                .cluster = cluster,
                                 .system = system,
                                 .remotes = run->remotes,
                                 .clock = clock_monotonic()};
-    CLEANUP_FREE char *harm = paths_program("ordeal-harm");
-    CLEANUP_FREE char *journal = xasprintf("%s/undo.journal", run->dir);
-    CLEANUP_FREE char *nodes = xasprintf("%s/nodes", run->dir);
-    struct error err = {0};
-    unsigned undone = 0;
+    CLEANUP(nemesis_recovery_release) struct nemesis_recovery recovery = {0};
+    int result;
 
-    world.harm_program = harm;
-    if (system == NULL)
-        return;
     for (unsigned i = 0; i < cluster->node_count; i++) {
+        struct error one = {0};
+
         remote_init(&run->remotes[i], &remote_ssh_ops, &cluster->nodes[i].ssh,
                     world.clock);
         if (remote_open(&run->remotes[i],
                         clock_now_ns(world.clock) + RECOVER_OPEN_TIMEOUT_NS,
-                        &err) < 0)
-            log_warning("recover", "%s, continuing", err.text);
+                        &one) < 0)
+            log_warning("recover", "%s, continuing", one.text);
     }
-    if (nemesis_recover(journal, &world, &undone, &err) < 0)
-        log_warning("recover", "%s, continuing", err.text);
-    else
-        log_info("recover", "%u faults undone", undone);
-    if (dir_make(nodes, 0755, &err) == 0)
-        deploy_collect(cluster, system, run->remotes, nodes);
-    for (unsigned i = 0; i < cluster->node_count; i++)
+    result = nemesis_recover(journal, &world, &recovery, err);
+    if (result < 0)
+        log_warning("recover", "%s, continuing", err->text);
+    log_info("recover", "%u faults undone, %u heals proven", recovery.undone,
+             recovery.proven);
+    recover_tell(run, &recovery);
+    return result;
+}
+
+static void
+recover_close(struct recover_run *run)
+{
+    for (unsigned i = 0; i < run->file.cluster.node_count; i++)
         remote_close(&run->remotes[i]);
+}
+
+/* Heals and collects. */
+static void
+recover_nodes(struct recover_run *run)
+{
+    const char *name =
+        json_string_value(json_object_get(run->status, "system"));
+    const struct system_ops *system = name == NULL ? NULL : system_find(name);
+    CLEANUP_FREE char *journal = xasprintf("%s/undo.journal", run->dir);
+    CLEANUP_FREE char *nodes = xasprintf("%s/nodes", run->dir);
+    struct error err = {0};
+
+    if (system == NULL)
+        return;
+    recover_faults(run, system, journal, &err);
+    if (dir_make(nodes, 0755, &err) == 0)
+        deploy_collect(&run->file.cluster, system, run->remotes, nodes);
+    recover_close(run);
+}
+
+/* A cluster by hand whose holder died. */
+static void
+recover_hand(const char *runtime)
+{
+    struct recover_run run = {.dir = xstrdup(runtime)};
+    CLEANUP_FREE char *journal = xasprintf("%s/" HAND_JOURNAL, runtime);
+    struct error err = {0};
+
+    if (path_exists(journal)) {
+        if (cluster_load(runtime, &run.file, &err) < 0) {
+            log_warning("recover", "%s, continuing", err.text);
+        } else {
+            recover_faults(&run, system_find("replica"), journal, &err);
+            recover_close(&run);
+        }
+        cluster_release(&run.file.cluster);
+    }
+    free(run.dir);
 }
 
 /* What the dead driver could not: the verdict on what it recorded. */
@@ -215,6 +290,7 @@ run_recover(const char *output, unsigned *ret_count, struct error *err)
 
         if (runtime_dir_owner(dirs[i], &pid))
             continue;
+        recover_hand(dirs[i]);
         log_info("recover", "%s: ending what is left", dirs[i]);
         if (provider_recover(dirs[i], &one) < 0) {
             log_error("recover", "%s", one.text);

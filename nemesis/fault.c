@@ -9,9 +9,12 @@
 #include "config.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "nemesis/fault.h"
+#include "nemesis/params.h"
+#include "nemesis/target.h"
 
 const char *
 proof_name(enum proof proof)
@@ -96,6 +99,23 @@ fault_check_params(const struct fault_ops *ops, json_t *params,
     return result;
 }
 
+void
+fault_parameters(const struct fault_ops *ops, char *buf, size_t size)
+{
+    json_t *params = json_pack("{s:b}", "?", 1);
+    struct error err = {0};
+    const char *keys;
+
+    snprintf(buf, size, "%s", "");
+    if (fault_check_params(ops, params, &err) < 0 &&
+        (keys = strstr(err.text, PARAMS_KEYS)) != NULL) {
+        snprintf(buf, size, "%s", keys + strlen(PARAMS_KEYS));
+        if (strchr(buf, ')') != NULL)
+            *strchr(buf, ')') = '\0';
+    }
+    json_decref(params);
+}
+
 json_t *
 fault_undo_record(const struct fault *f)
 {
@@ -108,6 +128,8 @@ fault_undo_record(const struct fault *f)
     assert(strcmp(json_string_value(json_object_get(record, "fault")),
                   f->ops->name) == 0);
     assert(json_is_array(json_object_get(record, "nodes")));
+    json_object_set(record, "params", f->params);
+    json_object_set_new(record, "seed", json_integer((json_int_t)f->seed));
     return record;
 }
 
@@ -230,20 +252,51 @@ fault_heal(struct fault *f, struct error *err)
     return 0;
 }
 
-int
-fault_undo(const struct fault_world *w, const json_t *record, struct error *err)
+static const struct fault_ops *
+fault_of_record(const json_t *record, struct error *err)
 {
     const char *name = json_string_value(json_object_get(record, "fault"));
     const struct fault_ops *ops;
 
-    if (name == NULL)
-        return error_set(err, ERROR_ENVIRONMENT,
-                         "undo record without the name of its fault");
+    if (name == NULL) {
+        error_set(err, ERROR_ENVIRONMENT,
+                  "undo record without the name of its fault");
+        return NULL;
+    }
     ops = fault_find(name);
     if (ops == NULL)
-        return error_set(err, ERROR_ENVIRONMENT,
-                         "undo record of an unknown fault '%s'", name);
+        error_set(err, ERROR_ENVIRONMENT,
+                  "undo record of an unknown fault '%s'", name);
+    return ops;
+}
+
+int
+fault_undo(const struct fault_world *w, const json_t *record, struct error *err)
+{
+    const struct fault_ops *ops = fault_of_record(record, err);
+
+    if (ops == NULL)
+        return -1;
     if (ops->undo(w, record, err) < 0)
-        return error_wrap(err, "%s: undo", name);
+        return error_wrap(err, "%s: undo", ops->name);
+    return 0;
+}
+
+int
+fault_from_record(struct fault *f, const struct fault_world *w,
+                  const json_t *record, struct error *err)
+{
+    const struct fault_ops *ops = fault_of_record(record, err);
+
+    *f = (struct fault){0};
+    if (ops == NULL)
+        return -1;
+    fault_init(f, ops, w, json_object_get(record, "params"));
+    f->seed = (uint64_t)json_integer_value(json_object_get(record, "seed"));
+    if (node_set_from_json(w->cluster, json_object_get(record, "nodes"),
+                           &f->targets, err) < 0 ||
+        fault_setup(f, err) < 0)
+        return error_wrap(err, "%s", ops->name);
+    f->stage = FAULT_INJECTED;
     return 0;
 }

@@ -103,7 +103,8 @@ struct fault_ops {
     bool (*available)(const struct fault_world *w);
     /*
      * A JSON object {"fault":..., "nodes":[...], ...} from which undo() can
-     * heal without this process's memory; written before inject.
+     * heal without this process's memory; written before inject.  The
+     * dispatcher adds "params" and "seed".
      */
     json_t *(*undo_record)(const struct fault *f);
     int (*inject)(struct fault *f, struct error *err);
@@ -142,6 +143,9 @@ int fault_setup(struct fault *f, struct error *err);
 int fault_check_params(const struct fault_ops *ops, json_t *params,
                        struct error *err);
 
+/* The keys it takes, "shape, direction"; "" for none.  As setup tells them. */
+void fault_parameters(const struct fault_ops *ops, char *buf, size_t size);
+
 /* New reference.  The targets are set, and are not changed afterwards. */
 json_t *fault_undo_record(const struct fault *f);
 
@@ -174,5 +178,13 @@ int fault_look_each(struct fault *f,
                     enum proof *ret, struct error *err);
 int fault_undo(const struct fault_world *w, const json_t *record,
                struct error *err);
+
+/*
+ * The fault of an undo record, as if this process had injected it: for proofs
+ * of heal after its driver died.  What inject() remembered is not there.
+ * fault_release() ends it, also after a failure.
+ */
+int fault_from_record(struct fault *f, const struct fault_world *w,
+                      const json_t *record, struct error *err);
 
 #endif

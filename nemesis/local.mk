@@ -18,7 +18,7 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/journal.c %D%/journal.h \
 	%D%/kill.c \
 	%D%/nemesis.c %D%/nemesis.h %D%/nemesis-internal.h \
-	%D%/nemesis-aim.c %D%/nemesis-reboot.c \
+	%D%/nemesis-aim.c %D%/nemesis-hand.c %D%/nemesis-reboot.c \
 	%D%/nemesis-record.c %D%/nemesis-recover.c \
 	%D%/null.c \
 	%D%/params.c %D%/params.h \

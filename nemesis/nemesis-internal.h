@@ -4,6 +4,7 @@
  *   nemesis.c         the steps of each fault, the thread
  *   nemesis-aim.c     which fault is next: moments, triggers, budgets, targets
  *   nemesis-record.c  the record, and what others see
+ *   nemesis-hand.c    faults by hand
  *   nemesis-reboot.c  faults in force on nodes that another fault reboots
  */
 #ifndef ORDEAL_NEMESIS_NEMESIS_INTERNAL_H
@@ -92,6 +93,11 @@ struct nemesis {
     unsigned trigger_count;
     struct nemesis_shot shots[NEMESIS_PENDING_MAX];
     unsigned shot_count;
+    /* By hand: entries and undo records of all, by id - 1. */
+    struct plan_entry **hand;
+    json_t **hand_records;
+    size_t hand_count;
+    char hand_error[ERROR_TEXT_MAX]; /* of the last inject that failed */
     uint64_t shots_lost; /* events that came when shots[] was full */
 };
 
@@ -155,7 +161,20 @@ void nemesis_reboot_before(struct nemesis *n, const struct nemesis_active *by);
 /* They are up again: the others are proven anew, or injected anew. */
 void nemesis_reboot_after(struct nemesis *n, const struct nemesis_active *by);
 
+/* ---- nemesis-hand.c ---- */
+
+void nemesis_hand_release(struct nemesis *n);
+
 /* ---- nemesis.c ---- */
+
+/* Journal, inject, prove; where the journal fails, nothing. */
+void nemesis_begin(struct nemesis *n, const struct plan_entry *e,
+                   node_set targets, bool primary, int64_t heal_at_ns);
+/* One attempt to heal and prove; 'gone' when both succeeded. */
+void nemesis_end(struct nemesis *n, struct nemesis_active *a);
+/* Forgets those that are gone. */
+void nemesis_sweep(struct nemesis *n);
+void nemesis_renew_due(struct nemesis *n);
 
 /* Takes a proof of effect: its result counts, and its interval begins or goes
  * on. */

@@ -244,6 +244,8 @@ nemesis_record(struct nemesis *n, const struct nemesis_step *s)
         nemesis_flag(n, &n->summary.record_failed, &err);
     }
     nemesis_record_event(n, s);
+    if (n->options.stepped != NULL)
+        n->options.stepped(n->options.ctx, s->stage);
     log_debug("nemesis", "fault %" PRIu64 " %s: %s%s%s%s%s", s->entry->id,
               s->entry->ops->name, s->stage, s->result == NULL ? "" : " ",
               s->result == NULL ? "" : s->result, s->error == NULL ? "" : ": ",

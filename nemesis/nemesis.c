@@ -90,6 +90,7 @@ nemesis_inject(struct nemesis *n, struct nemesis_active *a)
 
     nemesis_step(n, a, "journalled", NULL, NULL);
     if (fault_inject(&a->fault, &err) < 0) {
+        snprintf(n->hand_error, sizeof(n->hand_error), "%s", err.text);
         nemesis_step(n, a, "injected", NULL, err.text);
         a->due_ns = nemesis_now_ns(n);
         return;
@@ -102,7 +103,7 @@ nemesis_inject(struct nemesis *n, struct nemesis_active *a)
     a->effect = nemesis_prove(n, a, "proved");
 }
 
-static void
+void
 nemesis_begin(struct nemesis *n, const struct plan_entry *e, node_set targets,
               bool primary, int64_t heal_at_ns)
 {
@@ -196,7 +197,7 @@ nemesis_renew(struct nemesis *n, struct nemesis_active *a)
     nemesis_note_self_healed(n, a);
 }
 
-static void
+void
 nemesis_renew_due(struct nemesis *n)
 {
     for (unsigned i = 0; i < n->active_count; i++)
@@ -242,8 +243,7 @@ nemesis_conclude(struct nemesis *n, struct nemesis_active *a)
     }
 }
 
-/* One attempt to heal and prove; 'gone' when both succeeded. */
-static void
+void
 nemesis_end(struct nemesis *n, struct nemesis_active *a)
 {
     struct error err = {0};
@@ -276,7 +276,7 @@ nemesis_end(struct nemesis *n, struct nemesis_active *a)
         nemesis_reboot_after(n, a);
 }
 
-static void
+void
 nemesis_sweep(struct nemesis *n)
 {
     unsigned kept = 0;
@@ -475,6 +475,7 @@ nemesis_free(struct nemesis *n)
     for (unsigned i = 0; i < n->active_count; i++)
         fault_release(&n->active[i].fault);
     nemesis_aim_release(n);
+    nemesis_hand_release(n);
     pthread_mutex_destroy(&n->lock);
     free(n);
 }

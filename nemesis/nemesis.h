@@ -61,6 +61,8 @@ struct nemesis_options {
     /* What came of a fault of the plan, for people, as soon as that is known:
      * "7 kill n2 (primary): confirmed".  The nemesis thread.  NULL: nobody. */
     void (*marked)(void *ctx, const char *text);
+    /* After each step of a fault is recorded ("journalled", ...).  NULL. */
+    void (*stepped)(void *ctx, const char *stage);
     void *ctx;
 };
 
@@ -119,18 +121,47 @@ void nemesis_summary(struct nemesis *n, struct nemesis_summary *ret);
 json_t *nemesis_summary_to_json(const struct nemesis_summary *s);
 
 /*
+ * By hand, instead of start: each call takes its steps at once, in the owner's
+ * thread, and answers {"id","fault","nodes","primary","result","evidence"}.
+ * The plan is empty, has the cluster's nodes, and bounds how many may be in
+ * force.  'params' is borrowed.  NULL and err: it did not come about.
+ */
+json_t *nemesis_hand_inject(struct nemesis *n, const char *fault,
+                            const char *target, json_t *params,
+                            struct error *err);
+/* "result": whether the heal is proven; "effect", "proven_ms": of its time.
+ * One that is healed already is healed once more. */
+json_t *nemesis_hand_heal(struct nemesis *n, uint64_t id, struct error *err);
+/* All in force, each looked at now. */
+json_t *nemesis_hand_facts(struct nemesis *n);
+/* Renews leases; to be called every few seconds. */
+void nemesis_hand_tend(struct nemesis *n);
+
+/*
  * Whether a daemon of the node may have ended with this status because of a
  * fault that was injected there, as fault_ops.may_exit says.
  */
 bool nemesis_may_exit(struct nemesis *n, unsigned node, int status);
 
+/* What recovery found of a journal. */
+struct nemesis_recovery {
+    unsigned pending;    /* records that were not done */
+    unsigned undone;     /* of these */
+    unsigned proven;     /* of the undone: the heal is proven, too */
+    unsigned unprovable; /* their makers died with the driver, with the harm */
+    /* {"id","fault","nodes","undone","result","evidence","error"} of each. */
+    json_t *faults;
+};
+void nemesis_recovery_release(struct nemesis_recovery *r);
+
 /*
- * Undoes what the journal of a dead driver has pending, latest first, and
- * marks it done.  *ret_count: how many records were pending.  One that fails
- * does not keep the others from being undone; -1 names the first.  Refused
- * while that driver lives.  No journal: nothing to do.
+ * Undoes what the journal of a dead driver has pending, latest first, proves
+ * the heal, and marks it done.  One that fails does not keep the others from
+ * being undone; -1 names the first that is not undone or not proven, which
+ * stays pending.  Refused while that driver lives.  No journal: nothing to do.
+ * *ret is filled also on failure; release it.
  */
 int nemesis_recover(const char *journal_path, const struct fault_world *w,
-                    unsigned *ret_count, struct error *err);
+                    struct nemesis_recovery *ret, struct error *err);
 
 #endif

@@ -15,6 +15,7 @@ int
 params_check_keys(const json_t *object, const char *const keys[],
                   struct error *err)
 {
+    CLEANUP(buf_release) struct buf list = {.max = 320};
     const char *key;
     json_t *value;
 
@@ -25,8 +26,13 @@ params_check_keys(const json_t *object, const char *const keys[],
 
         while (keys[i] != NULL && strcmp(keys[i], key) != 0)
             i++;
-        if (keys[i] == NULL)
-            return error_set(err, ERROR_CONFIG, "unknown key '%.64s'", key);
+        if (keys[i] != NULL)
+            continue;
+        for (i = 0; keys[i] != NULL; i++)
+            buf_printf(&list, "%s%s", i == 0 ? "" : ", ", keys[i]);
+        return error_set(err, ERROR_CONFIG,
+                         "unknown key '%.64s'" PARAMS_KEYS "%s)", key,
+                         buf_text(&list));
     }
     return 0;
 }

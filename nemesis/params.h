@@ -11,6 +11,9 @@
 
 #include "harness/base/error.h"
 
+/* Before the list of those known, in the error of params_check_keys(). */
+#define PARAMS_KEYS " (there are: "
+
 /* 'keys' is NULL-terminated; every key of 'object' must be in it. */
 int params_check_keys(const json_t *object, const char *const keys[],
                       struct error *err);

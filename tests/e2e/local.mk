@@ -10,6 +10,7 @@ E2E_TESTS = \
 	%D%/run-crash-restart.sh \
 	%D%/run-planted-bug.sh \
 	%D%/driver-dies.sh \
+	%D%/fault-matrix.sh \
 	%D%/gate.sh \
 	%D%/system-crashes.sh \
 	%D%/unprivileged.sh

@@ -92,6 +92,11 @@ test_nemesis_aim_SOURCES = %D%/test-nemesis-aim.c \
 	tests/lib/fake-held.c tests/lib/fake-remote.c tests/lib/fake-remote.h \
 	tests/lib/nemesis-fixture.h
 test_nemesis_aim_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
+UNIT_TESTS += test-nemesis-hand
+test_nemesis_hand_SOURCES = %D%/test-nemesis-hand.c \
+	tests/lib/fake-held.c tests/lib/fake-remote.c tests/lib/fake-remote.h \
+	tests/lib/nemesis-fixture.h
+test_nemesis_hand_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS)
 UNIT_TESTS += test-fault-torture
 test_fault_torture_SOURCES = %D%/test-fault-torture.c \
 	tests/lib/fake-held.c tests/lib/fake-remote.c tests/lib/fake-remote.h \
