@@ -23,15 +23,19 @@ check-e2e: all $(check_PROGRAMS)
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(E2E_TESTS)'
 
 # check-nightly: random histories against brute force, a million a model
-# (NIGHTLY_TRIALS), for some hours; check-unit runs a few seconds of the same.
+# (NIGHTLY_TRIALS), and schedules of the simulation that no night had before
+# (NIGHTLY_SCHEDULES, from a seed that is printed), for some hours; check-unit
+# and check run a few seconds of the same.
 # And each fault with its driver killed at each step, on virtual machines.
 NIGHTLY_TRIALS = 1000000
+NIGHTLY_SCHEDULES = 200000
 NIGHTLY_TESTS = test-engines test-exact-register test-exact-queue \
 	test-exact-set test-exact-screens test-txn test-platter-model \
-	test-checkers-random tests/e2e/fault-matrix.sh
+	test-checkers-random test-simulation tests/e2e/fault-matrix.sh
 .PHONY: check-nightly
 check-nightly: $(check_PROGRAMS)
 	ORDEAL_TRIALS=$(NIGHTLY_TRIALS) ORDEAL_TXN_TRIALS=$(NIGHTLY_TRIALS) \
 	ORDEAL_TEST_TRIALS=$(NIGHTLY_TRIALS) \
 	ORDEAL_PLATTER_TRIALS=$(NIGHTLY_TRIALS) ORDEAL_NIGHTLY=1 \
+	ORDEAL_SEED=$$(date +%s) ORDEAL_SCHEDULES=$(NIGHTLY_SCHEDULES) \
 		$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(NIGHTLY_TESTS)'

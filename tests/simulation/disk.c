@@ -22,8 +22,56 @@ disk_init(struct disk *d)
     d->held = xcalloc(SIM_INDEX_MAX, sizeof(*d->held));
     d->pending = xcalloc(DISK_PENDING_MAX, sizeof(*d->pending));
     d->first = 1;
-    toy_init(&d->state);
 }
+
+/* ---- states ---- */
+
+void
+blob_clear(struct blob *b)
+{
+    free(b->data);
+    *b = (struct blob){0};
+}
+
+void
+blob_copy(struct blob *to, const struct blob *from)
+{
+    struct blob old = *to;
+
+    *to = *from;
+    to->data = NULL;
+    if (from->length > 0) {
+        to->data = xcalloc(1, from->length);
+        memcpy(to->data, from->data, from->length);
+    }
+    free(old.data);
+}
+
+void
+blob_take(struct blob *b, const struct machine *m)
+{
+    struct buf out;
+
+    buf_init(&out, 64u << 20);
+    machine_save(m, &out);
+    blob_clear(b);
+    b->length = out.len;
+    b->data = buf_take(&out);
+    b->digest = machine_digest(m);
+}
+
+void
+blob_restore(const struct blob *b, struct machine *m)
+{
+    if (b->length == 0) {
+        machine_release(m);
+        machine_init(m, m->kind, m->bug);
+    } else if (!machine_load(m, b->data, b->length)) {
+        abort();
+    }
+}
+
+/* ---- orders ---- */
 
 static void
 record_clear(struct record *r)
@@ -43,6 +91,7 @@ static void
 order_pop(struct disk *d)
 {
     record_clear(&order_at(d, 0)->record);
+    blob_clear(&order_at(d, 0)->state);
     d->head = (d->head + 1) % DISK_PENDING_MAX;
     d->count--;
 }
@@ -57,6 +106,7 @@ disk_release(struct disk *d)
     free(d->log);
     free(d->held);
     free(d->pending);
+    blob_clear(&d->state);
 }
 
 void
@@ -71,6 +121,7 @@ disk_order(struct disk *d, const struct vsr_action *a)
     o->metadata = a->metadata;
     o->position = a->position;
     o->record = (struct record){0};
+    o->state = (struct blob){0};
     if (a->type != VSR_ACTION_APPEND)
         return;
     o->record = (struct record){.view = a->entry.view,
@@ -83,9 +134,9 @@ disk_order(struct disk *d, const struct vsr_action *a)
 }
 
 void
-disk_order_state(struct disk *d, const struct toy_state *state)
+disk_order_state(struct disk *d, const struct blob *state)
 {
-    order_at(d, d->count - 1)->state = *state;
+    blob_copy(&order_at(d, d->count - 1)->state, state);
 }
 
 /* 'held' is left alone: what is lost now was held once. */
@@ -107,12 +158,12 @@ reset_log(struct disk *d)
 
 void
 disk_snapshot(struct disk *d, struct vsr_position position,
-              const struct toy_state *state)
+              const struct blob *state)
 {
     if (position.index <= d->snapshot.index)
         return;
     d->snapshot = position;
-    d->state = *state;
+    blob_copy(&d->state, state);
 }
 
 static void
@@ -209,7 +260,7 @@ disk_wipe(struct disk *d)
     d->has_metadata = false;
     d->metadata = (struct vsr_metadata){0};
     d->snapshot = (struct vsr_position){0};
-    toy_init(&d->state);
+    blob_clear(&d->state);
 }
 
 bool
@@ -289,10 +340,10 @@ check_records(struct disk *d, const struct disk_faults *faults,
 
 int
 disk_start(struct disk *d, struct vsr *v, const struct disk_faults *faults,
-           uint64_t now_ns, struct toy_state *engine,
-           struct vsr_actions *actions, struct error *err)
+           uint64_t now_ns, struct machine *engine, struct vsr_actions *actions,
+           struct error *err)
 {
-    *engine = d->state;
+    blob_restore(&d->state, engine);
     if (check_records(d, faults, err) < 0)
         return -1;
     drop_superseded(d);

@@ -14,7 +14,7 @@
 #include "harness/base/error.h"
 #include "harness/base/rng.h"
 #include "replica/vsr.h"
-#include "tests/simulation/toy.h"
+#include "tests/simulation/machine.h"
 
 /* A schedule makes a few thousand entries at most. */
 #define SIM_INDEX_MAX 8192u
@@ -25,6 +25,19 @@ enum record_state {
     RECORD_TORN,    /* its write was cut short */
     RECORD_CORRUPT, /* was good and synced once */
 };
+
+/* A machine's state as bytes; length 0: a machine that applied nothing. */
+struct blob {
+    void *data;
+    size_t length;
+    uint64_t digest; /* of the machine */
+};
+
+void blob_clear(struct blob *b);
+void blob_copy(struct blob *to, const struct blob *from);
+void blob_take(struct blob *b, const struct machine *m);
+/* Aborts when it is not what blob_take wrote. */
+void blob_restore(const struct blob *b, struct machine *m);
 
 struct record {
     uint64_t view;
@@ -40,7 +53,7 @@ struct disk_order {
     struct record record;
     struct vsr_metadata metadata;
     struct vsr_position position;
-    struct toy_state state; /* INSTALL */
+    struct blob state; /* INSTALL */
 };
 
 struct disk {
@@ -50,7 +63,7 @@ struct disk {
     bool has_metadata;
     struct vsr_metadata metadata;
     struct vsr_position snapshot;
-    struct toy_state state;
+    struct blob state;
     uint64_t *held; /* views that were ever durable here, wiped or not */
     struct disk_order *pending;
     unsigned head, count;
@@ -67,7 +80,7 @@ void disk_init(struct disk *d);
 void disk_release(struct disk *d);
 void disk_order(struct disk *d, const struct vsr_action *a);
 /* The staged snapshot of the INSTALL just ordered. */
-void disk_order_state(struct disk *d, const struct toy_state *state);
+void disk_order_state(struct disk *d, const struct blob *state);
 /* Everything up to 'seq' reaches the platter. */
 void disk_complete(struct disk *d, uint64_t seq);
 /* Forgets everything up to 'seq' as a failed sync does. */
@@ -79,7 +92,7 @@ bool disk_corrupt(struct disk *d, struct rng *r);
 /* Loses synced records at the end of the log; false when it cannot. */
 bool disk_chop(struct disk *d, struct rng *r);
 void disk_snapshot(struct disk *d, struct vsr_position position,
-                   const struct toy_state *state);
+                   const struct blob *state);
 void disk_drop_front(struct disk *d, uint64_t index);
 /* Durable up to index and of that view there (log or snapshot). */
 bool disk_holds(const struct disk *d, uint64_t index);
@@ -87,7 +100,7 @@ struct vsr_position disk_end(const struct disk *d);
 
 /* Restores and starts 'v'; -1 when it must not start. */
 int disk_start(struct disk *d, struct vsr *v, const struct disk_faults *faults,
-               uint64_t now_ns, struct toy_state *engine,
+               uint64_t now_ns, struct machine *engine,
                struct vsr_actions *actions, struct error *err);
 
 #endif

@@ -22,6 +22,7 @@ oracle_init(struct oracle *o)
 {
     *o = (struct oracle){0};
     o->entries = xcalloc(SIM_INDEX_MAX, sizeof(*o->entries));
+    o->leaders = xcalloc(SIM_INDEX_MAX, sizeof(*o->leaders));
     for (unsigned i = 0; i < TOY_CLIENTS_MAX; i++)
         o->executed[i] = xcalloc(SIM_INDEX_MAX, sizeof(uint64_t));
 }
@@ -30,6 +31,7 @@ void
 oracle_release(struct oracle *o)
 {
     free(o->entries);
+    free(o->leaders);
     for (unsigned i = 0; i < TOY_CLIENTS_MAX; i++)
         free(o->executed[i]);
 }
@@ -118,19 +120,19 @@ durable_copies(const struct sim *s, uint64_t index, uint64_t view)
 }
 
 static void
-check_executed(struct sim *s, unsigned i, const struct toy_result *r)
+check_executed(struct sim *s, unsigned i, const struct machine_result *r)
 {
-    uint64_t sequence = r->command.sequence;
-    if (sequence >= SIM_INDEX_MAX)
+    uint64_t sequence = r->sequence;
+    if (sequence >= SIM_INDEX_MAX || r->client >= TOY_CLIENTS_MAX)
         return;
-    uint64_t *version = &s->oracle.executed[r->command.client][sequence];
+    uint64_t *version = &s->oracle.executed[r->client][sequence];
     if (*version == 0)
         *version = r->version;
     if (*version != r->version)
         sim_violation(s, 9,
                       "n%u answers %llu to operation %llu of client %llu, "
                       "which was answered %llu",
-                      i, (ull)r->version, (ull)sequence, (ull)r->command.client,
+                      i, (ull)r->version, (ull)sequence, (ull)r->client,
                       (ull)*version);
 }
 
@@ -148,7 +150,7 @@ first_applied(struct sim *s, unsigned i, struct committed *c,
     c->known_view = s->nodes[i].status.view;
     c->kind = e->kind;
     c->hash = toy_hash(3, e->payload, e->length);
-    c->digest = toy_digest(&s->nodes[i].engine);
+    c->digest = machine_digest(&s->nodes[i].machine);
     if (e->index > o->last)
         o->last = e->index;
     if (e->view < o->view_last)
@@ -159,7 +161,7 @@ first_applied(struct sim *s, unsigned i, struct committed *c,
 
 void
 oracle_applied(struct sim *s, unsigned i, const struct vsr_entry *e,
-               const struct toy_result *r)
+               const struct machine_result *r)
 {
     assert(e->index < SIM_INDEX_MAX);
     struct committed *c = &s->oracle.entries[e->index];
@@ -167,8 +169,7 @@ oracle_applied(struct sim *s, unsigned i, const struct vsr_entry *e,
         sim_violation(s, 11, "n%u applies %llu, which nobody proposed", i,
                       (ull)e->index);
     if (r->early)
-        sim_violation(s, 10, "n%u expires lease %llu early", i,
-                      (ull)r->command.value);
+        sim_violation(s, 10, "n%u expires lease %llu early", i, (ull)r->value);
     if (e->kind == TOY_WRITE || e->kind == TOY_LEASE)
         check_executed(s, i, r);
     if (!c->known) {
@@ -181,7 +182,7 @@ oracle_applied(struct sim *s, unsigned i, const struct vsr_entry *e,
                       "n%u applies %llu of view %llu, committed was one "
                       "of view %llu",
                       i, (ull)e->index, (ull)e->view, (ull)c->view);
-    else if (c->digest != toy_digest(&s->nodes[i].engine))
+    else if (c->digest != machine_digest(&s->nodes[i].machine))
         sim_violation(s, 7, "n%u has another state at %llu", i, (ull)e->index);
 }
 
@@ -192,10 +193,10 @@ oracle_answered(struct sim *s, unsigned i, uint64_t floor,
                 struct vsr_position position)
 {
     const struct node *n = &s->nodes[i];
-    const struct toy_result *r = &n->result;
-    if (n->engine.index != position.index)
+    const struct machine_result *r = &n->result;
+    if (n->machine.index != position.index)
         sim_violation(s, 2, "n%u answers %llu, applied is %llu", i,
-                      (ull)position.index, (ull)n->engine.index);
+                      (ull)position.index, (ull)n->machine.index);
     if (r->version != 0 && !r->cached && r->version <= floor)
         sim_violation(s, 8, "n%u: version %llu, %llu was known before", i,
                       (ull)r->version, (ull)floor);
@@ -207,11 +208,11 @@ void
 oracle_read(struct sim *s, unsigned i, uint64_t floor)
 {
     const struct node *n = &s->nodes[i];
-    if (n->engine.version < floor)
+    if (machine_version(&n->machine) < floor)
         sim_violation(s, 8, "n%u reads version %llu, %llu was known before", i,
-                      (ull)n->engine.version, (ull)floor);
-    if (n->engine.version > s->oracle.floor)
-        s->oracle.floor = n->engine.version;
+                      (ull)machine_version(&n->machine), (ull)floor);
+    if (machine_version(&n->machine) > s->oracle.floor)
+        s->oracle.floor = machine_version(&n->machine);
 }
 
 /* ---- roles -------------------------------------------------------------- */
@@ -253,6 +254,18 @@ check_ready(struct sim *s, unsigned i)
                       i, (ull)now->view, (ull)now->applied, (ull)k);
 }
 
+/* No two replicas ever commit in one view. */
+static void
+check_dual_primary(struct sim *s, unsigned i, uint64_t view)
+{
+    uint8_t *leader = &s->oracle.leaders[view % SIM_INDEX_MAX];
+
+    if (*leader != 0 && *leader != i + 1)
+        sim_violation(s, 1, "n%u commits in view %llu, as n%u did", i,
+                      (ull)view, *leader - 1u);
+    *leader = (uint8_t)(i + 1);
+}
+
 void
 oracle_stepped(struct sim *s, unsigned i, const struct vsr_status *before)
 {
@@ -272,6 +285,8 @@ oracle_stepped(struct sim *s, unsigned i, const struct vsr_status *before)
             sim_violation(s, 3, "n%u opens view %llu and commits %llu", i,
                           (ull)now->view, (ull)now->commit);
     }
+    if (primary && now->commit > before->commit)
+        check_dual_primary(s, i, now->view);
     if (now->commit > s->oracle.commit_max)
         s->oracle.commit_max = now->commit;
     if (now->ready && (!before->ready || before->view != now->view))
@@ -302,7 +317,7 @@ oracle_installed(struct sim *s, unsigned i, struct vsr_position position)
     if (!c->known || c->view != position.view)
         sim_violation(s, 13, "n%u installs a snapshot of %llu, not committed",
                       i, (ull)position.index);
-    else if (c->digest != toy_digest(&n->engine))
+    else if (c->digest != machine_digest(&n->machine))
         sim_violation(s, 13, "n%u installs another state of %llu", i,
                       (ull)position.index);
 }

@@ -16,7 +16,7 @@ void oracle_sends(struct sim *s, unsigned i, const struct vsr_message *m,
                   size_t length);
 /* Node i applied 'e' (rules 1, 2, 7, 9, 10, 11). */
 void oracle_applied(struct sim *s, unsigned i, const struct vsr_entry *e,
-                    const struct toy_result *r);
+                    const struct machine_result *r);
 /* Node i answered a write whose operation began at floor (rules 2, 8). */
 void oracle_answered(struct sim *s, unsigned i, uint64_t floor,
                      struct vsr_position position);

@@ -111,6 +111,35 @@ focus(struct profile *p, struct rng *r, unsigned mutation)
     }
 }
 
+/* Apart from the rest, whose draws stay what they were. */
+static void
+draw_machine(struct profile *p, uint64_t seed, unsigned mutation)
+{
+    static const struct {
+        enum machine_kind kind;
+        enum machine_bug bug;
+    } planted[] = {
+        {MACHINE_LEASE, MACHINE_DOUBLE_ALLOCATION},
+        {MACHINE_LEASE, MACHINE_PARTIAL_BUNDLE},
+        {MACHINE_QUOTA, MACHINE_OVERSPEND},
+        {MACHINE_POOL, MACHINE_OVERCOMMIT},
+        {MACHINE_BLOCK, MACHINE_STALE_CAS},
+    };
+    struct rng r;
+    rng_init(&r, seed ^ 0x6d616368696e65);
+    p->boundary = BOUNDARY_COUNT;
+    if (mutation == VSR_MUTATION_NONE) {
+        p->machine = (enum machine_kind)(seed % MACHINE_COUNT);
+        if (rng_chance(&r, 0.5))
+            p->boundary = (enum sim_boundary)rng_below(&r, BOUNDARY_COUNT);
+    } else if (mutation >= SIM_BUG_DOUBLE_ALLOCATION) {
+        p->machine = planted[mutation - SIM_BUG_DOUBLE_ALLOCATION].kind;
+        p->bug = planted[mutation - SIM_BUG_DOUBLE_ALLOCATION].bug;
+    }
+    p->crash_boundary =
+        p->boundary < BOUNDARY_CHECKPOINT_BEGIN ? 0.01 * rng_unit(&r) : 0.25;
+}
+
 void
 profile_draw(struct profile *p, uint64_t seed, unsigned mutation)
 {
@@ -147,6 +176,7 @@ profile_draw(struct profile *p, uint64_t seed, unsigned mutation)
     p->mute = !p->deaf && rng_chance(&r, 0.1);
     p->lame = !p->deaf && !p->mute && rng_chance(&r, 0.15);
     draw_config(p, &r, mutation);
+    draw_machine(p, seed, mutation);
     focus(p, &r, mutation);
 }
 
@@ -164,8 +194,40 @@ sim_mutation_name(unsigned mutation)
         [SIM_MUTATION_SNAPSHOT_UNCHECKED] = "snapshot-unchecked",
         [SIM_BUG_STALE_READ] = "bug-stale-read",
         [SIM_BUG_ACK_BEFORE_COMMIT] = "bug-ack-before-commit",
+        [SIM_BUG_DOUBLE_ALLOCATION] = "bug-double-allocation",
+        [SIM_BUG_PARTIAL_BUNDLE] = "bug-partial-bundle",
+        [SIM_BUG_OVERSPEND] = "bug-overspend",
+        [SIM_BUG_OVERCOMMIT] = "bug-overcommit",
+        [SIM_BUG_STALE_CAS] = "bug-stale-cas",
     };
     if (mutation < VSR_MUTATION_COUNT)
         return vsr_mutation_name(mutation);
     return mutation < SIM_MUTATION_COUNT ? names[mutation] : "?";
+}
+
+const char *
+sim_boundary_name(enum sim_boundary boundary)
+{
+    static const char *const names[BOUNDARY_COUNT] = {
+        [BOUNDARY_BEFORE_APPEND] = "before-append",
+        [BOUNDARY_AFTER_APPEND] = "after-append",
+        [BOUNDARY_BEFORE_SYNC] = "before-sync",
+        [BOUNDARY_AFTER_SYNC] = "after-sync",
+        [BOUNDARY_METADATA] = "metadata",
+        [BOUNDARY_BEFORE_SEND] = "before-send",
+        [BOUNDARY_BEFORE_APPLY] = "before-apply",
+        [BOUNDARY_BEFORE_REPLY] = "before-reply",
+        [BOUNDARY_AFTER_REPLY] = "after-reply",
+        [BOUNDARY_CHECKPOINT_BEGIN] = "checkpoint-begin",
+        [BOUNDARY_CHECKPOINT_END] = "checkpoint-end",
+        [BOUNDARY_RECOVERY] = "recovery",
+        [BOUNDARY_TRANSFER_SERVE] = "transfer-serve",
+        [BOUNDARY_TRANSFER_CHUNK] = "transfer-chunk",
+        [BOUNDARY_INSTALL_BEGIN] = "install-begin",
+        [BOUNDARY_INSTALL] = "install",
+        [BOUNDARY_INSTALL_END] = "install-end",
+        [BOUNDARY_VIEW_CHANGE] = "view-change",
+        [BOUNDARY_VIEW_START] = "view-start",
+    };
+    return names[boundary];
 }

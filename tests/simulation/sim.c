@@ -21,7 +21,14 @@
 
 #define MS UINT64_C(1000000)
 #define PROGRESS_NS (8000 * MS)
-#define CHUNK_BYTES 150u
+/* Small, so that a snapshot takes several pieces. */
+#define CHUNK_BYTES_TOY 150u
+#define CHUNK_BYTES 8192u
+/* As the daemon: so long after its last piece a snapshot is kept for a peer. */
+#define SERVED_NS (400 * MS)
+/* Token of an expire entry of a tick: this bit, and which one above bit 40. */
+#define TOKEN_EXPIRE (UINT64_C(1) << 47)
+#define TOKEN_SUB_SHIFT 40
 #define STEPS_MAX 3000000u
 
 typedef unsigned long long ull;
@@ -212,19 +219,29 @@ send_snapshot(struct sim *s, unsigned i, const struct vsr_message *partial)
 {
     struct node *n = &s->nodes[i];
     struct vsr_message m = *partial;
-    uint8_t bytes[sizeof(struct toy_state) + 8];
-    uint64_t checksum = toy_digest(&n->disk.state);
-    if (m.snapshot.index != n->disk.snapshot.index || m.offset >= sizeof(bytes))
+    const struct blob *state = NULL;
+    uint32_t chunk =
+        n->machine.kind == MACHINE_TOY ? CHUNK_BYTES_TOY : CHUNK_BYTES;
+
+    if (m.snapshot.index == n->disk.snapshot.index)
+        state = &n->disk.state;
+    else if (m.snapshot.index == n->served_position.index)
+        state = &n->served;
+    if (state == NULL || state->length == 0 ||
+        m.offset >= state->length + sizeof(state->digest))
         return;
-    memcpy(bytes, &n->disk.state, sizeof(struct toy_state));
-    memcpy(bytes + sizeof(struct toy_state), &checksum, sizeof(checksum));
+    size_t total = state->length + sizeof(state->digest);
+    CLEANUP_FREE uint8_t *bytes = xcalloc(1, total);
+    n->served_until_ns = s->now_ns + SERVED_NS;
+    memcpy(bytes, state->data, state->length);
+    memcpy(bytes + state->length, &state->digest, sizeof(state->digest));
     if (rng_chance(&s->rng_net, s->profile.bad_chunk))
         bytes[m.offset] ^= 1;
-    m.total = sizeof(bytes);
+    m.total = total;
     m.data = bytes + m.offset;
-    m.length = (uint32_t)(sizeof(bytes) - m.offset);
-    if (m.length > CHUNK_BYTES)
-        m.length = CHUNK_BYTES;
+    m.length = (uint32_t)(total - m.offset);
+    if (m.length > chunk)
+        m.length = chunk;
     m.last = m.offset + m.length == m.total;
     send_message(s, i, &m);
 }
@@ -251,45 +268,60 @@ static void
 take_snapshot(struct sim *s, unsigned i, struct vsr_position position)
 {
     struct node *n = &s->nodes[i];
-    struct toy_state *state = xcalloc(1, sizeof(*state));
-    *state = n->engine;
-    if (s->mutation == SIM_MUTATION_DEDUPE_LOST)
-        memset(state->sequences, 0, sizeof(state->sequences));
+    struct blob state = {0};
+    blob_take(&state, &n->machine);
+    if (s->mutation == SIM_MUTATION_DEDUPE_LOST) {
+        struct toy_state *toy = state.data;
+        memset(toy->sequences, 0, sizeof(toy->sequences));
+    }
     push(s, (struct sim_event){.type = EV_SNAPSHOT,
                                .node = (uint8_t)i,
                                .boot = n->boot,
                                .time_ns =
                                    s->now_ns + rng_below(&s->rng_disk, 20 * MS),
                                .position = position,
-                               .data = state,
-                               .length = sizeof(*state)});
+                               .a = state.digest,
+                               .data = state.data,
+                               .length = state.length});
 }
 
 static void
 stage(struct node *n, const struct vsr_action *a)
 {
     if (a->offset == 0)
-        n->staged_length = 0;
+        buf_reset(&n->staging);
     n->staged = a->position;
-    if (a->offset != n->staged_length ||
-        a->offset + a->length > sizeof(n->staging))
-        return;
-    memcpy(n->staging + a->offset, a->data, a->length);
-    n->staged_length += a->length;
+    if (a->offset == n->staging.len)
+        buf_append(&n->staging, a->data, a->length);
+}
+
+/* What was staged, borrowed; false: it is not a state with its digest. */
+static bool
+staged_state(const struct sim *s, struct node *n, const struct vsr_action *a,
+             struct blob *ret)
+{
+    struct machine m;
+    bool good;
+    if (n->staging.len < sizeof(ret->digest))
+        return false;
+    ret->data = n->staging.data;
+    ret->length = n->staging.len - sizeof(ret->digest);
+    memcpy(&ret->digest, n->staging.data + ret->length, sizeof(ret->digest));
+    machine_init(&m, n->machine.kind, n->machine.bug);
+    good = machine_load(&m, ret->data, ret->length) &&
+           (machine_digest(&m) == ret->digest ||
+            s->mutation == SIM_MUTATION_SNAPSHOT_UNCHECKED) &&
+           n->staged.index == a->position.index;
+    machine_release(&m);
+    return good;
 }
 
 static void
 install(struct sim *s, unsigned i, const struct vsr_action *a)
 {
     struct node *n = &s->nodes[i];
-    struct toy_state state;
-    uint64_t checksum;
-    memcpy(&state, n->staging, sizeof(state));
-    memcpy(&checksum, n->staging + sizeof(state), sizeof(checksum));
-    bool good = n->staged_length == sizeof(n->staging) &&
-                checksum == toy_digest(&state) &&
-                n->staged.index == a->position.index;
-    if (!good && s->mutation != SIM_MUTATION_SNAPSHOT_UNCHECKED) {
+    struct blob state = {0};
+    if (!staged_state(s, n, a, &state)) {
         push(s, (struct sim_event){.type = EV_INSTALLED,
                                    .node = (uint8_t)i,
                                    .boot = n->boot,
@@ -308,35 +340,113 @@ install(struct sim *s, unsigned i, const struct vsr_action *a)
 static void
 plan_expiry(struct sim *s, struct node *n)
 {
-    uint64_t slot = n->engine.slot, lease = 0;
+    uint64_t slot = machine_slot(&n->machine);
     if (s->mutation == SIM_MUTATION_EARLY_EXPIRY)
         slot += 2;
-    if (n->status.role != VSR_ROLE_PRIMARY) {
-        if (s->mutation == SIM_MUTATION_EXPIRE_ON_BACKUP)
-            toy_expire_all(&n->engine);
-        return;
-    }
-    n->proposal_count = 0;
-    while ((lease = toy_due(&n->engine, slot, lease)) != 0 &&
-           n->proposal_count < TOY_LEASES_MAX)
-        n->proposals[n->proposal_count++] = lease;
+    if (n->status.role == VSR_ROLE_PRIMARY)
+        n->proposal_count =
+            machine_plan(&n->machine, slot, n->proposals, n->proposal_lengths);
+    else if (s->mutation == SIM_MUTATION_EXPIRE_ON_BACKUP)
+        toy_expire_all(&n->machine.toy);
 }
 
 static void
 apply(struct sim *s, unsigned i, const struct vsr_entry *e)
 {
     struct node *n = &s->nodes[i];
-    if (e->index != n->engine.index + 1)
+    if (e->index != n->machine.index + 1)
         sim_violation(s, 7, "n%u applies %llu after %llu", i, (ull)e->index,
-                      (ull)n->engine.index);
-    n->result = toy_apply(&n->engine, e);
-    if (e->kind == TOY_TICK)
+                      (ull)n->machine.index);
+    n->result = machine_apply(&n->machine, e);
+    if (e->kind == TOY_TICK && n->machine.kind == MACHINE_TOY) {
+        n->proposal_token = 0;
         plan_expiry(s, n);
+    }
     note(s, e->index << 8 | i);
     sim_say(s, (int)i, "applies %llu/%llu kind %u version %llu%s", (ull)e->view,
             (ull)e->index, e->kind, (ull)n->result.version,
             n->result.cached ? " (cached)" : "");
     oracle_applied(s, i, e, &n->result);
+}
+
+static void
+reply(struct sim *s, unsigned i, uint8_t client, uint64_t attempt,
+      enum vsr_outcome outcome, const struct machine_answer *answer)
+{
+    struct machine_answer *copy = NULL;
+    if (rng_chance(&s->rng_client, s->profile.drop))
+        return;
+    if (answer != NULL && s->profile.machine != MACHINE_TOY) {
+        copy = xcalloc(1, sizeof(*copy));
+        *copy = *answer;
+    }
+    push(s, (struct sim_event){
+                .type = EV_REPLY,
+                .client = client,
+                .node = (uint8_t)i,
+                .a = attempt,
+                .b = outcome,
+                .data = copy,
+                .time_ns = s->now_ns + 50000 +
+                           rng_below(&s->rng_client, s->profile.delay_ns)});
+}
+
+static void
+tick_reply(struct sim *s, unsigned i, uint8_t client)
+{
+    struct tick_wait *w = &s->nodes[i].ticks[client];
+    reply(s, i, client, w->attempt,
+          w->lost ? VSR_UNKNOWN_LEADERSHIP_LOST : VSR_COMMITTED, &w->answer);
+}
+
+/* A tick is committed: what is due now is proposed, then it is answered.  With
+ * two at once the second finds nothing left to do. */
+static void
+tick_committed(struct sim *s, unsigned i, uint8_t client, uint64_t attempt)
+{
+    struct node *n = &s->nodes[i];
+    struct tick_wait *w = &n->ticks[client];
+    *w = (struct tick_wait){.attempt = attempt, .answer = n->result.answer};
+    if (n->proposal_count == 0) {
+        plan_expiry(s, n);
+        n->proposal_token = (uint64_t)client << 48 | TOKEN_EXPIRE | attempt;
+        w->outstanding = n->proposal_count;
+    }
+    if (w->outstanding == 0)
+        tick_reply(s, i, client);
+}
+
+/* A full pipeline leaves it to the next tick. */
+static void
+expire_completed(struct sim *s, unsigned i, const struct vsr_action *a)
+{
+    struct node *n = &s->nodes[i];
+    uint8_t client = (uint8_t)(a->token >> 48);
+    struct tick_wait *w = &n->ticks[client];
+    uint64_t attempt = a->token & ((UINT64_C(1) << TOKEN_SUB_SHIFT) - 1);
+    if (w->attempt != attempt || w->outstanding == 0)
+        return;
+    if (a->outcome == VSR_COMMITTED && n->result.answer.expired_count > 0)
+        w->answer.expired[w->answer.expired_count++] =
+            n->result.answer.expired[0];
+    else if (a->outcome != VSR_COMMITTED &&
+             a->outcome != VSR_REFUSED_OVERLOADED)
+        w->lost = true;
+    if (--w->outstanding == 0)
+        tick_reply(s, i, client);
+}
+
+static void
+complete_read(struct sim *s, unsigned i, uint8_t client, uint64_t attempt,
+              enum vsr_outcome outcome)
+{
+    struct node *n = &s->nodes[i];
+    const struct client *c = &s->clients[client];
+    struct machine_answer answer = {0};
+    if (outcome == VSR_COMMITTED && n->machine.kind != MACHINE_TOY &&
+        attempt == c->attempt)
+        machine_read(&n->machine, &c->op, &answer);
+    reply(s, i, client, attempt, outcome, &answer);
 }
 
 static void
@@ -348,28 +458,29 @@ complete(struct sim *s, unsigned i, const struct vsr_action *a)
     struct client *c = &s->clients[client];
     bool fresh = attempt + SIM_OPS_MAX > c->attempt;
     uint64_t floor = c->floors[attempt % SIM_OPS_MAX];
+    if ((a->token & TOKEN_EXPIRE) != 0) {
+        expire_completed(s, i, a);
+        return;
+    }
     sim_say(s, (int)i, "completes client %u attempt %llu: %s", client,
             (ull)attempt, vsr_outcome_name(a->outcome));
     if (a->outcome == VSR_COMMITTED && reading && fresh)
         oracle_read(s, i, floor);
     else if (a->outcome == VSR_COMMITTED && !reading && fresh)
         oracle_answered(s, i, floor, a->position);
-    if (rng_chance(&s->rng_client, s->profile.drop))
-        return;
-    push(s, (struct sim_event){
-                .type = EV_REPLY,
-                .client = client,
-                .node = (uint8_t)i,
-                .a = attempt,
-                .b = a->outcome,
-                .time_ns = s->now_ns + 50000 +
-                           rng_below(&s->rng_client, s->profile.delay_ns)});
+    if (reading)
+        complete_read(s, i, client, attempt, a->outcome);
+    else if (a->outcome == VSR_COMMITTED && c->kind == TOY_TICK &&
+             attempt == c->attempt && s->profile.machine != MACHINE_TOY)
+        tick_committed(s, i, client, attempt);
+    else
+        reply(s, i, client, attempt, a->outcome, &s->nodes[i].result.answer);
 }
 
 static void
 rebuild(struct node *n)
 {
-    n->engine = n->disk.state;
+    blob_restore(&n->disk.state, &n->machine);
 }
 
 /* ---- host: steps -------------------------------------------------------- */
@@ -410,7 +521,7 @@ act(struct sim *s, unsigned i, const struct vsr_action *a)
         disk_drop_front(&n->disk, a->index);
         break;
     case VSR_ACTION_APPLY:
-        if (a->entry.index > n->engine.index ||
+        if (a->entry.index > n->machine.index ||
             s->mutation != SIM_BUG_ACK_BEFORE_COMMIT)
             apply(s, i, &a->entry);
         break;
@@ -426,14 +537,100 @@ act(struct sim *s, unsigned i, const struct vsr_action *a)
     }
 }
 
-static void
+/* ---- host: ends at a boundary -------------------------------------------- */
+
+static void crash_and_restart(struct sim *s, unsigned i);
+
+/* True: the replica ended here. */
+static bool
+ends_at(struct sim *s, unsigned i, enum sim_boundary b)
+{
+    if (b == BOUNDARY_COUNT || b != s->profile.boundary || s->healed ||
+        s->report->violated ||
+        !rng_chance(&s->rng_fault, s->profile.crash_boundary))
+        return false;
+    s->report->boundaries[b]++;
+    sim_say(s, (int)i, "ends at %s", sim_boundary_name(b));
+    crash_and_restart(s, i);
+    return true;
+}
+
+static enum sim_boundary
+boundary_before(enum vsr_action_type type)
+{
+    switch (type) {
+    case VSR_ACTION_APPEND:
+        return BOUNDARY_BEFORE_APPEND;
+    case VSR_ACTION_SYNC:
+        return BOUNDARY_BEFORE_SYNC;
+    case VSR_ACTION_METADATA:
+        return BOUNDARY_METADATA;
+    case VSR_ACTION_SEND:
+        return BOUNDARY_BEFORE_SEND;
+    case VSR_ACTION_APPLY:
+        return BOUNDARY_BEFORE_APPLY;
+    case VSR_ACTION_COMPLETE:
+        return BOUNDARY_BEFORE_REPLY;
+    case VSR_ACTION_TAKE_SNAPSHOT:
+        return BOUNDARY_CHECKPOINT_BEGIN;
+    case VSR_ACTION_SEND_SNAPSHOT:
+        return BOUNDARY_TRANSFER_SERVE;
+    case VSR_ACTION_INSTALL_SNAPSHOT:
+        return BOUNDARY_INSTALL_BEGIN;
+    default:
+        return BOUNDARY_COUNT;
+    }
+}
+
+static enum sim_boundary
+boundary_after(enum vsr_action_type type)
+{
+    switch (type) {
+    case VSR_ACTION_APPEND:
+        return BOUNDARY_AFTER_APPEND;
+    case VSR_ACTION_COMPLETE:
+        return BOUNDARY_AFTER_REPLY;
+    case VSR_ACTION_STAGE_SNAPSHOT:
+        return BOUNDARY_TRANSFER_CHUNK;
+    case VSR_ACTION_INSTALL_SNAPSHOT:
+        return BOUNDARY_INSTALL;
+    default:
+        return BOUNDARY_COUNT;
+    }
+}
+
+/* False: it ended in the middle. */
+static bool
+act_list(struct sim *s, unsigned i)
+{
+    for (unsigned k = 0; k < s->actions.count && !s->report->violated; k++) {
+        const struct vsr_action *a = &s->actions.items[k];
+        if (ends_at(s, i, boundary_before(a->type)))
+            return false;
+        act(s, i, a);
+        if (ends_at(s, i, boundary_after(a->type)))
+            return false;
+    }
+    return true;
+}
+
+static bool
+role_begins(const struct vsr_status *was, const struct vsr_status *now,
+            enum vsr_role role)
+{
+    return now->role == role && (was->role != role || was->view != now->view);
+}
+
+/* False: it ended. */
+static bool
 act_all(struct sim *s, unsigned i)
 {
     struct node *n = &s->nodes[i];
     struct vsr_status was = n->status;
     uint64_t boot = n->boot;
-    for (unsigned k = 0; k < s->actions.count && !s->report->violated; k++)
-        act(s, i, &s->actions.items[k]);
+    bool more = s->actions.more;
+    if (!act_list(s, i))
+        return false;
     vsr_status(n->vsr, &n->status);
     if (n->status.view != was.view || n->status.role != was.role)
         sim_say(s, (int)i, "is %s in view %llu, op %llu commit %llu",
@@ -441,11 +638,17 @@ act_all(struct sim *s, unsigned i)
                 (ull)n->status.op, (ull)n->status.commit);
     if (!s->report->violated)
         oracle_stepped(s, i, &was);
-    if (s->actions.more)
+    if ((role_begins(&was, &n->status, VSR_ROLE_VIEW_CHANGE) &&
+         ends_at(s, i, BOUNDARY_VIEW_CHANGE)) ||
+        (role_begins(&was, &n->status, VSR_ROLE_PRIMARY) &&
+         ends_at(s, i, BOUNDARY_VIEW_START)))
+        return false;
+    if (more)
         push(s, (struct sim_event){.type = EV_CONTINUE,
                                    .node = (uint8_t)i,
                                    .boot = boot,
                                    .time_ns = s->now_ns + 10000});
+    return true;
 }
 
 static void
@@ -455,18 +658,18 @@ step(struct sim *s, unsigned i, struct vsr_event e)
     e.now_ns = s->now_ns + n->clock_offset_ns;
     s->report->steps++;
     vsr_step(n->vsr, &e, &s->actions);
-    act_all(s, i);
-    while (n->proposal_count > 0 && !s->report->violated) {
-        uint8_t payload[64];
-        struct toy_command c = {.value = n->proposals[--n->proposal_count]};
-        uint32_t length = toy_encode(&c, 0, payload);
+    bool up = act_all(s, i);
+    while (up && n->proposal_count > 0 && !s->report->violated) {
+        unsigned k = --n->proposal_count;
         struct vsr_event p = {.type = VSR_EVENT_REQUEST,
                               .now_ns = e.now_ns,
                               .kind = TOY_EXPIRE,
-                              .payload = payload,
-                              .length = length};
+                              .payload = n->proposals[k],
+                              .length = n->proposal_lengths[k]};
+        if (n->proposal_token != 0)
+            p.token = n->proposal_token | (uint64_t)(k + 1) << TOKEN_SUB_SHIFT;
         vsr_step(n->vsr, &p, &s->actions);
-        act_all(s, i);
+        up = act_all(s, i);
     }
 }
 
@@ -494,6 +697,15 @@ check_recovered(struct sim *s, unsigned i)
 }
 
 static void
+count_status(struct sim *s, const struct node *n)
+{
+    s->report->discarded += n->status.entries_discarded;
+    s->report->snapshots_installed += n->status.snapshots_installed;
+    s->report->breaches += n->status.catch_up_breaches;
+    s->report->stale += n->status.stale_refused;
+}
+
+static void
 crash(struct sim *s, unsigned i)
 {
     struct node *n = &s->nodes[i];
@@ -501,8 +713,7 @@ crash(struct sim *s, unsigned i)
         return;
     sim_say(s, (int)i, "crashes");
     s->report->crashes++;
-    s->report->discarded += n->status.entries_discarded;
-    s->report->snapshots_installed += n->status.snapshots_installed;
+    count_status(s, n);
     n->up = false;
     n->boot++;
     vsr_free(TAKE(n->vsr));
@@ -579,10 +790,14 @@ start(struct sim *s, unsigned i)
     n->boot++;
     n->clock_offset_ns = rng_below(&s->rng_net, 1u << 30);
     n->disk_free_ns = n->paused_until_ns = 0;
-    n->staged_length = n->proposal_count = 0;
+    buf_reset(&n->staging);
+    blob_clear(&n->served);
+    n->served_until_ns = 0;
+    n->proposal_count = 0;
+    memset(n->ticks, 0, sizeof(n->ticks));
     n->vsr = vsr_new(&c);
     if (disk_start(&n->disk, n->vsr, &faults, s->now_ns + n->clock_offset_ns,
-                   &n->engine, &s->actions, &err) < 0) {
+                   &n->machine, &s->actions, &err) < 0) {
         sim_say(s, (int)i, "refuses to start: %s", err.text);
         s->report->refusals++;
         vsr_free(TAKE(n->vsr));
@@ -599,8 +814,8 @@ start(struct sim *s, unsigned i)
             vsr_recovery_name(n->status.recovery));
     if (n->damaged)
         oracle_started(s, i);
-    act_all(s, i);
-    tick_later(s, i);
+    if (!ends_at(s, i, BOUNDARY_RECOVERY) && act_all(s, i))
+        tick_later(s, i);
 }
 
 /* ---- clients ------------------------------------------------------------ */
@@ -617,20 +832,57 @@ client_later(struct sim *s, unsigned k, uint64_t delay_ns)
 }
 
 static void
-client_choose(struct sim *s, struct client *c)
+choose_toy(struct sim *s, struct client *c)
 {
     struct rng *r = &s->rng_client;
     uint64_t dice = rng_below(r, 100);
-    c->busy = true;
     c->reading = dice < 35;
     c->kind = dice < 75 ? TOY_WRITE : dice < 90 ? TOY_LEASE : TOY_TICK;
     c->value = c->kind == TOY_TICK ? ++s->slot : 1 + rng_below(r, 6);
+}
+
+static void
+choose_operation(struct sim *s, struct client *c)
+{
+    struct machine_op *op = &c->op;
+    *op = (struct machine_op){0};
+    machine_draw(s->profile.machine, &s->rng_client, s->recent,
+                 s->recent_count < ARRAY_LEN(s->recent)
+                     ? s->recent_count
+                     : (unsigned)ARRAY_LEN(s->recent),
+                 op);
+    c->reading = strcmp(op->function, "read") == 0;
+    c->kind = strcmp(op->function, "tick") == 0 ? TOY_TICK : TOY_WRITE;
+    op->client = (uint64_t)(c - s->clients) + 1;
+    op->operation = op->client << 32 | (c->sequence + 1);
+    if (c->kind == TOY_TICK)
+        op->n = s->slot += 1 + rng_below(&s->rng_client, 2);
+    c->number = history_invoke(&s->history, op);
+}
+
+static void
+client_choose(struct sim *s, struct client *c)
+{
+    struct rng *r = &s->rng_client;
+    c->busy = true;
+    if (s->profile.machine == MACHINE_TOY)
+        choose_toy(s, c);
+    else
+        choose_operation(s, c);
     c->padding = (uint32_t)rng_below(r, 40);
     if (rng_chance(r, s->profile.large_payload))
         c->padding = TOY_PAYLOAD_BYTES_MAX;
     c->floor = s->oracle.floor;
     if (!c->reading)
         c->sequence++;
+}
+
+/* A tick has no operation id: what is not answered is not asked again. */
+static bool
+gives_up(const struct sim *s, const struct client *c)
+{
+    return s->profile.machine != MACHINE_TOY && !c->reading &&
+           c->kind == TOY_TICK;
 }
 
 static void
@@ -658,7 +910,7 @@ on_client(struct sim *s, const struct sim_event *e)
     struct client *c = &s->clients[e->client];
     if (e->client >= s->profile.clients || e->a != c->deadline_ns)
         return;
-    if (!c->busy)
+    if (!c->busy || gives_up(s, c))
         client_choose(s, c);
     else
         c->target = (uint8_t)rng_below(&s->rng_client, s->profile.nodes);
@@ -682,9 +934,26 @@ on_request(struct sim *s, const struct sim_event *e)
         v.type = VSR_EVENT_REQUEST;
         v.kind = c->kind;
         v.payload = payload;
-        v.length = toy_encode(&command, c->padding, payload);
+        v.length = s->profile.machine == MACHINE_TOY
+                       ? toy_encode(&command, c->padding, payload)
+                       : machine_encode(s->profile.machine, &c->op, payload);
     }
     step(s, e->node, v);
+}
+
+/* The client has its answer. */
+static void
+learn(struct sim *s, const struct client *c, const struct machine_answer *a)
+{
+    if (a == NULL)
+        return;
+    history_complete(&s->history, c->number, a);
+    if (c->reading || strcmp(a->code, "ok") != 0)
+        return;
+    if (a->has_deadline)
+        s->recent[s->recent_count++ % ARRAY_LEN(s->recent)] = a->lease;
+    else if (strcmp(c->op.function, "place_hold") == 0)
+        s->recent[s->recent_count++ % ARRAY_LEN(s->recent)] = c->op.b;
 }
 
 static void
@@ -695,6 +964,7 @@ on_reply(struct sim *s, const struct sim_event *e)
     if (!c->busy || e->a != c->attempt)
         return;
     if (e->b == VSR_COMMITTED) {
+        learn(s, c, e->data);
         c->busy = false;
         c->completed++;
         if (c->reading)
@@ -704,6 +974,8 @@ on_reply(struct sim *s, const struct sim_event *e)
         client_later(s, e->client, rng_below(r, 20 * MS));
         return;
     }
+    if (e->b == VSR_UNKNOWN_LEADERSHIP_LOST && gives_up(s, c))
+        c->busy = false;
     int primary = s->nodes[e->node].status.primary;
     c->target = (uint8_t)rng_below(r, s->profile.nodes);
     if (primary >= 0 && rng_chance(r, 0.7))
@@ -920,6 +1192,8 @@ on_disk(struct sim *s, const struct sim_event *e)
     }
     disk_complete(&n->disk, e->a);
     check_recovered(s, e->node);
+    if (ends_at(s, e->node, BOUNDARY_AFTER_SYNC))
+        return;
     step(s, e->node,
          (struct vsr_event){.type = VSR_EVENT_DISK_DONE, .seq = e->a});
 }
@@ -931,10 +1205,12 @@ on_installed(struct sim *s, const struct sim_event *e)
     bool ok = e->a != 0;
     if (ok) {
         disk_complete(&n->disk, e->a);
-        n->engine = n->disk.state;
+        blob_restore(&n->disk.state, &n->machine);
         sim_say(s, e->node, "has installed snapshot %llu",
                 (ull)e->position.index);
         oracle_installed(s, e->node, e->position);
+        if (ends_at(s, e->node, BOUNDARY_INSTALL_END))
+            return;
     }
     step(s, e->node,
          (struct vsr_event){.type = VSR_EVENT_SNAPSHOT_INSTALLED,
@@ -945,7 +1221,17 @@ on_installed(struct sim *s, const struct sim_event *e)
 static void
 on_snapshot(struct sim *s, const struct sim_event *e)
 {
-    disk_snapshot(&s->nodes[e->node].disk, e->position, e->data);
+    struct node *n = &s->nodes[e->node];
+    struct blob state = {e->data, e->length, e->a};
+    if (s->now_ns >= n->served_until_ns)
+        blob_clear(&n->served);
+    if (s->now_ns < n->served_until_ns && n->served.length == 0) {
+        blob_copy(&n->served, &n->disk.state);
+        n->served_position = n->disk.snapshot;
+    }
+    disk_snapshot(&n->disk, e->position, &state);
+    if (ends_at(s, e->node, BOUNDARY_CHECKPOINT_END))
+        return;
     step(s, e->node,
          (struct vsr_event){.type = VSR_EVENT_SNAPSHOT_TAKEN,
                             .position = e->position});
@@ -1042,8 +1328,11 @@ static void
 begin(struct sim *s)
 {
     const struct profile *p = &s->profile;
-    for (unsigned i = 0; i < p->nodes; i++)
+    for (unsigned i = 0; i < p->nodes; i++) {
         disk_init(&s->nodes[i].disk);
+        machine_init(&s->nodes[i].machine, p->machine, p->bug);
+        buf_init(&s->nodes[i].staging, 64u << 20);
+    }
     for (unsigned i = 0; i < p->nodes; i++)
         start(s, i);
     for (unsigned k = 0; k < p->clients; k++) {
@@ -1067,38 +1356,62 @@ finish(struct sim *s)
     s->report->end_ns = s->now_ns;
     for (unsigned i = 0; i < s->profile.nodes; i++) {
         struct node *n = &s->nodes[i];
-        if (n->up) {
-            s->report->discarded += n->status.entries_discarded;
-            s->report->snapshots_installed += n->status.snapshots_installed;
-        }
+        if (n->up)
+            count_status(s, n);
         vsr_free(n->vsr);
         disk_release(&n->disk);
+        machine_release(&n->machine);
+        buf_release(&n->staging);
+        blob_clear(&n->served);
     }
     for (; s->heap_count > 0; s->heap_count--)
         free(s->heap[s->heap_count - 1].data);
     free(s->heap);
     free(s->wire);
+    history_release(&s->history);
     oracle_release(&s->oracle);
     vsr_actions_release(&s->actions);
+}
+
+/* What the clients saw, by the analyzer. */
+static void
+judge_history(struct sim *s)
+{
+    char why[sizeof(s->report->what)] = "";
+    s->report->machine = s->profile.machine;
+    s->report->history = s->history.count;
+    if (!s->report->violated &&
+        !history_judge(&s->history, s->profile.machine, why, sizeof(why)))
+        sim_violation(s, SIM_RULE_HISTORY, "%s", why);
 }
 
 void
 sim_run(uint64_t seed, unsigned mutation, bool verbose, struct sim_report *ret)
 {
+    sim_run_with(&(struct sim_options){.seed = seed,
+                                       .mutation = mutation,
+                                       .verbose = verbose},
+                 ret);
+}
+
+void
+sim_run_with(const struct sim_options *o, struct sim_report *ret)
+{
     CLEANUP_FREE struct sim *s = xcalloc(1, sizeof(*s));
     struct rng root;
-    rng_init(&root, seed);
+    rng_init(&root, o->seed);
     *ret = (struct sim_report){0};
     s->report = ret;
-    s->seed = seed;
-    s->mutation = mutation;
-    s->verbose = verbose;
+    s->seed = o->seed;
+    s->mutation = o->mutation;
+    s->verbose = o->verbose;
     s->cut_off = -1;
     s->rng_net = rng_fork(&root, "net", 0);
     s->rng_disk = rng_fork(&root, "disk", 0);
     s->rng_fault = rng_fork(&root, "fault", 0);
     s->rng_client = rng_fork(&root, "client", 0);
-    profile_draw(&s->profile, seed, mutation);
+    profile_draw(&s->profile, o->seed, o->mutation);
+    profile_reduce(&s->profile, o);
     s->wire = xcalloc(1, VSR_MESSAGE_BYTES_MAX);
     vsr_actions_init(&s->actions);
     oracle_init(&s->oracle);
@@ -1112,5 +1425,6 @@ sim_run(uint64_t seed, unsigned mutation, bool verbose, struct sim_report *ret)
         if (ret->steps > STEPS_MAX)
             sim_violation(s, 0, "more than %u steps", STEPS_MAX);
     }
+    judge_history(s);
     finish(s);
 }

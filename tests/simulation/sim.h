@@ -14,7 +14,7 @@
 #include "harness/base/rng.h"
 #include "replica/vsr.h"
 #include "tests/simulation/disk.h"
-#include "tests/simulation/toy.h"
+#include "tests/simulation/history.h"
 
 #define SIM_NODES_MAX VSR_REPLICAS_MAX
 #define SIM_OPS_MAX 64 /* tokens outstanding per client before reuse */
@@ -31,13 +31,52 @@ enum sim_mutation {
     SIM_MUTATION_SNAPSHOT_UNCHECKED,               /* rule 13 */
     SIM_BUG_STALE_READ,                            /* planted in the core */
     SIM_BUG_ACK_BEFORE_COMMIT,
+    SIM_BUG_DOUBLE_ALLOCATION, /* planted in an engine; for the analyzer */
+    SIM_BUG_PARTIAL_BUNDLE,
+    SIM_BUG_OVERSPEND,
+    SIM_BUG_OVERCOMMIT,
+    SIM_BUG_STALE_CAS,
     SIM_MUTATION_COUNT,
 };
+
+/* The rule that a history which the analyzer refuses breaks. */
+#define SIM_RULE_HISTORY 14u
+
+/* Where a replica can be made to end in the middle of a list of actions: the
+ * named places of the daemon's --crash-at, as far as a core's host has them. */
+enum sim_boundary {
+    BOUNDARY_BEFORE_APPEND,
+    BOUNDARY_AFTER_APPEND,
+    BOUNDARY_BEFORE_SYNC,
+    BOUNDARY_AFTER_SYNC,
+    BOUNDARY_METADATA,
+    BOUNDARY_BEFORE_SEND,
+    BOUNDARY_BEFORE_APPLY,
+    BOUNDARY_BEFORE_REPLY,
+    BOUNDARY_AFTER_REPLY,
+    BOUNDARY_CHECKPOINT_BEGIN,
+    BOUNDARY_CHECKPOINT_END,
+    BOUNDARY_RECOVERY,
+    BOUNDARY_TRANSFER_SERVE,
+    BOUNDARY_TRANSFER_CHUNK,
+    BOUNDARY_INSTALL_BEGIN,
+    BOUNDARY_INSTALL,
+    BOUNDARY_INSTALL_END,
+    BOUNDARY_VIEW_CHANGE,
+    BOUNDARY_VIEW_START,
+    BOUNDARY_COUNT,
+};
+
+const char *sim_boundary_name(enum sim_boundary boundary);
 
 const char *sim_mutation_name(unsigned mutation);
 
 /* How rough a schedule is; drawn from its seed. */
 struct profile {
+    enum machine_kind machine;
+    enum machine_bug bug;
+    enum sim_boundary boundary;
+    double crash_boundary; /* chance to crash there */
     uint8_t nodes, clients;
     uint64_t fault_ns; /* how long faults go on */
     uint64_t delay_ns; /* most delay of a message */
@@ -56,6 +95,14 @@ struct profile {
     struct vsr_config config; /* replica and seed are filled in per start */
 };
 
+/* A tick is answered when all its expire entries are committed. */
+struct tick_wait {
+    uint64_t attempt;
+    unsigned outstanding;
+    bool lost;
+    struct machine_answer answer;
+};
+
 struct node {
     bool up;
     uint64_t boot;
@@ -64,19 +111,27 @@ struct node {
     struct disk disk;
     uint64_t disk_free_ns; /* when the last disk order will be done */
     bool sync_failing;
-    struct toy_state engine;
-    struct toy_result result; /* of the last entry applied */
+    struct machine machine;
+    struct machine_result result; /* of the last entry applied */
     struct vsr_position staged;
-    uint8_t staging[sizeof(struct toy_state) + 8];
-    uint64_t staged_length;
+    struct buf staging;
+    /* The snapshot before the newest is kept while a peer fetches it. */
+    struct blob served;
+    struct vsr_position served_position;
+    uint64_t served_until_ns;
     struct vsr_status status; /* after the last step */
     uint64_t spoken_view;
     uint64_t acked;    /* highest index acknowledged in spoken_view */
     bool damaged;      /* its disk broke its contract; it must not start */
     bool must_recover; /* its disk was lost and it has not recovered yet */
     uint64_t lost_life;
-    uint64_t proposals[TOY_LEASES_MAX]; /* leases to propose for expiry */
+    /* Expire entries to propose, for the tick of 'proposal_token' (0: of
+     * nobody who waits). */
+    uint8_t proposals[MACHINE_DUE_MAX][MACHINE_DUE_BYTES];
+    uint32_t proposal_lengths[MACHINE_DUE_MAX];
     unsigned proposal_count;
+    uint64_t proposal_token;
+    struct tick_wait ticks[TOY_CLIENTS_MAX];
 };
 
 struct client {
@@ -84,6 +139,8 @@ struct client {
     bool busy, reading;
     uint8_t kind, target;
     uint64_t value, attempt, deadline_ns;
+    struct machine_op op;
+    uint32_t number;              /* of 'op' in the history */
     uint64_t floor;               /* when its operation began */
     uint64_t floors[SIM_OPS_MAX]; /* when attempt % SIM_OPS_MAX arrived */
     uint32_t padding;
@@ -104,18 +161,22 @@ struct oracle {
     uint64_t floor;                      /* highest version anyone was told */
     uint64_t *executed[TOY_CLIENTS_MAX]; /* sequence -> version */
     uint64_t view_last, commit_max;
+    uint8_t *leaders; /* view -> who committed in it, + 1; 0 nobody */
 };
 
 struct sim_event;
 
 struct sim_report {
     bool violated;
-    unsigned rule; /* 1..13; 0: no progress, or a halt */
+    unsigned rule; /* 1..14; 0: no progress, or a halt */
     char what[256];
     uint64_t transcript; /* hash of everything that happened */
     uint64_t steps, messages, committed, views, reads, answers;
     uint64_t crashes, wipes, refusals, recoveries, snapshots_installed;
-    uint64_t discarded, end_ns;
+    uint64_t discarded, end_ns, breaches, stale;
+    uint64_t boundaries[BOUNDARY_COUNT]; /* crashes there */
+    enum machine_kind machine;
+    uint32_t history; /* operations that the analyzer judged */
 };
 
 struct sim {
@@ -132,6 +193,9 @@ struct sim {
     uint64_t event_seq, slot;
     struct vsr_actions actions;
     struct oracle oracle;
+    struct sim_history history;
+    uint64_t recent[16]; /* ids that answers told */
+    unsigned recent_count;
     uint64_t last_at_heal;
     int cut_off; /* node that stays deaf or mute after the heal, or -1 */
     struct sim_report *report;
@@ -139,11 +203,54 @@ struct sim {
     struct vsr_entry entries[VSR_MESSAGE_ENTRIES_MAX];
 };
 
+/* Kinds of faults that a schedule can be run without, to make it smaller. */
+enum sim_fault {
+    SIM_DROP,
+    SIM_DUPLICATE,
+    SIM_LATE,
+    SIM_LARGE,
+    SIM_SYNC,
+    SIM_CRASH,
+    SIM_PARTITION,
+    SIM_PAUSE,
+    SIM_WIPE,
+    SIM_DAMAGE,
+    SIM_BAD_CHUNK,
+    SIM_SPEAKER,
+    SIM_BOUNDARY,
+    SIM_CUT_OFF,
+    SIM_MANY_NODES,   /* more than three */
+    SIM_MANY_CLIENTS, /* more than two */
+    SIM_FAULT_COUNT,
+};
+
+const char *sim_fault_name(enum sim_fault fault);
+
+struct sim_options {
+    uint64_t seed;
+    unsigned mutation;
+    bool verbose;
+    uint32_t without;  /* 1 << enum sim_fault */
+    uint64_t fault_ms; /* at most so long; 0: as drawn */
+};
+
 /* Runs one schedule. */
+void sim_run_with(const struct sim_options *o, struct sim_report *ret);
 void sim_run(uint64_t seed, unsigned mutation, bool verbose,
              struct sim_report *ret);
 
+/*
+ * Leaves out kinds of faults and time for as long as the same rule is broken:
+ * *o becomes the smallest that was found, *ret its report.  Nothing happens
+ * when *o breaks no rule.  Returns the number of runs.
+ */
+unsigned sim_shrink(struct sim_options *o, struct sim_report *ret);
+
+/* "simulate --seed 7 --without drop,pause": replays it. */
+void sim_command(const struct sim_options *o, char *ret, size_t size);
+
 void profile_draw(struct profile *p, uint64_t seed, unsigned mutation);
+void profile_reduce(struct profile *p, const struct sim_options *o);
 
 void sim_say(struct sim *s, int node, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Ends the schedule. */

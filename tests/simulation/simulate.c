@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * simulate [--seed N] [--schedules N] [--mutation NAME] [--verbose]
+ *          [--keep-going] [--shrink] [--without FAULT,...] [--fault-ms N]
  *
  * Runs schedules seed, seed + 1, ...; ends with 1 at the first violation and
  * says the seed.  With --verbose the transcript goes to standard output: the
- * same seed gives the same one.
+ * same seed gives the same one.  With --shrink a violation is made smaller, and
+ * the command that replays the small one is told.
  */
 #include "config.h"
 
@@ -17,9 +19,45 @@
 static int
 usage(void)
 {
-    fprintf(stderr, "usage: simulate [--seed N] [--schedules N] "
-                    "[--mutation NAME] [--keep-going] [--verbose]\n");
+    fprintf(stderr,
+            "usage: simulate [--seed N] [--schedules N] [--mutation NAME] "
+            "[--keep-going] [--verbose]\n"
+            "                [--shrink] [--without FAULT,...] [--fault-ms N]\n"
+            "faults:");
+    for (unsigned i = 0; i < SIM_FAULT_COUNT; i++)
+        fprintf(stderr, " %s", sim_fault_name((enum sim_fault)i));
+    fprintf(stderr, "\n");
     return 64;
+}
+
+/* False: a name is none of a fault. */
+static bool
+parse_without(const char *text, uint32_t *ret)
+{
+    while (*text != '\0') {
+        size_t len = strcspn(text, ",");
+        unsigned i = 0;
+        while (i < SIM_FAULT_COUNT &&
+               (strlen(sim_fault_name((enum sim_fault)i)) != len ||
+                strncmp(sim_fault_name((enum sim_fault)i), text, len) != 0))
+            i++;
+        if (i == SIM_FAULT_COUNT)
+            return false;
+        *ret |= 1u << i;
+        text += len + (text[len] == ',');
+    }
+    return true;
+}
+
+static void
+shrink(struct sim_options o)
+{
+    struct sim_report r;
+    char command[400];
+    unsigned runs = sim_shrink(&o, &r);
+    sim_command(&o, command, sizeof(command));
+    printf("smaller, after %u runs: rule %u: %s\n  %s --verbose\n", runs,
+           r.rule, r.what, command);
 }
 
 static int
@@ -50,19 +88,20 @@ add(struct sim_report *sum, const struct sim_report *r)
 }
 
 static int
-run(uint64_t seed, uint64_t schedules, unsigned mutation, bool verbose,
-    bool keep_going)
+run(struct sim_options o, uint64_t schedules, bool keep_going, bool smaller)
 {
     struct sim_report sum = {0}, r = {0};
     uint64_t violations = 0;
-    for (uint64_t i = 0; i < schedules; i++) {
-        sim_run(seed + i, mutation, verbose, &r);
+    for (uint64_t i = 0; i < schedules; i++, o.seed++) {
+        sim_run_with(&o, &r);
         add(&sum, &r);
         if (!r.violated)
             continue;
         violations++;
-        printf("seed %llu: rule %u: %s\n", (unsigned long long)(seed + i),
-               r.rule, r.what);
+        printf("seed %llu: rule %u: %s\n", (unsigned long long)o.seed, r.rule,
+               r.what);
+        if (smaller)
+            shrink(o);
         fflush(stdout);
         if (!keep_going)
             break;
@@ -91,25 +130,34 @@ main(int argc, char **argv)
         {"mutation", required_argument, NULL, 'm'},
         {"verbose", no_argument, NULL, 'v'},
         {"keep-going", no_argument, NULL, 'k'},
+        {"shrink", no_argument, NULL, 'z'},
+        {"without", required_argument, NULL, 'w'},
+        {"fault-ms", required_argument, NULL, 'f'},
         {NULL, 0, NULL, 0}};
-    uint64_t seed = 1, schedules = 1;
+    struct sim_options o = {.seed = 1};
+    uint64_t schedules = 1;
     int mutation = 0, c;
-    bool verbose = false, keep_going = false;
+    bool keep_going = false, smaller = false;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 's')
-            seed = strtoull(optarg, NULL, 0);
+            o.seed = strtoull(optarg, NULL, 0);
         else if (c == 'n')
             schedules = strtoull(optarg, NULL, 0);
         else if (c == 'm')
             mutation = mutation_of(optarg);
         else if (c == 'v')
-            verbose = true;
+            o.verbose = true;
         else if (c == 'k')
             keep_going = true;
-        else
+        else if (c == 'z')
+            smaller = true;
+        else if (c == 'f')
+            o.fault_ms = strtoull(optarg, NULL, 0);
+        else if (c != 'w' || !parse_without(optarg, &o.without))
             return usage();
     }
     if (optind != argc || mutation < 0 || schedules == 0)
         return usage();
-    return run(seed, schedules, (unsigned)mutation, verbose, keep_going);
+    o.mutation = (unsigned)mutation;
+    return run(o, schedules, keep_going, smaller);
 }
