@@ -947,6 +947,10 @@ lists_valid(struct lists *l, const uint32_t *order, struct decision *ret)
                  "replay: an error of this engine");
         return;
     }
+    if (level->serial) {
+        txn_case_valid(t, order, t->txn_count, ret);
+        return;
+    }
     ret->verdict = VERDICT_VALID;
 }
 

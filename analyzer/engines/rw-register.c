@@ -754,7 +754,7 @@ registers_search(struct registers *r, struct decision *ret)
         return false;
     }
     if (result == SERIAL_FOUND) {
-        ret->verdict = VERDICT_VALID;
+        txn_case_valid(t, order, count, ret);
     } else if (result == SERIAL_NONE) {
         registers_no_order(r, order, ret);
     } else {

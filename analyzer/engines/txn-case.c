@@ -667,3 +667,17 @@ txn_case_run(const struct problem *p, struct budget *b,
     ret->peak_bytes = b->peak_bytes;
     txn_case_release(&t);
 }
+
+void
+txn_case_valid(const struct txn_case *t, const uint32_t *order, uint32_t count,
+               struct decision *ret)
+{
+    ret->verdict = VERDICT_VALID;
+    ret->order = xcalloc((size_t)count + 1, sizeof(*ret->order));
+    for (uint32_t i = 0; i < count; i++) {
+        if (t->status[order[i]] == STATUS_COMMITTED ||
+            t->status[order[i]] == STATUS_SEEN) {
+            ret->order[ret->order_count++] = txn_case_call(t, order[i]);
+        }
+    }
+}

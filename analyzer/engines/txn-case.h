@@ -201,4 +201,9 @@ void txn_shrink(txn_decide *decide, const struct problem *p, struct budget *b,
 void txn_shrunk(txn_decide *decide, const struct problem *p, struct budget *b,
                 struct decision *ret);
 
+/* VALID with an order of transactions: those that count (committed, or seen by
+ * one that is), as calls. */
+void txn_case_valid(const struct txn_case *t, const uint32_t *order,
+                    uint32_t count, struct decision *ret);
+
 #endif

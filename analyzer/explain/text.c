@@ -372,8 +372,14 @@ explain_text(const struct calls *c, const struct check_result *r,
     arena_init(&dr.arena);
     switch (r->verdict) {
     case VERDICT_VALID:
-        buf_puts(out, "VALID  every answer is explained by one order of the "
-                      "calls\n\n");
+        if (c->model->step != NULL || r->order != NULL)
+            buf_puts(out, "VALID  every answer is explained by one order of "
+                          "the calls\n\n");
+        else
+            buf_printf(out,
+                       "VALID  nothing that '%s' excludes follows from what "
+                       "was seen\n\n",
+                       c->model->name);
         break;
     case VERDICT_UNKNOWN:
         put_unknown(&dr);

@@ -308,6 +308,113 @@ test_forged(void)
     check_forged(&bad_transactions, forge_cycle, 1, "does not come before");
 }
 
+/* ---- what is promised without an order of steps ---- */
+
+#define OP(process, type, f, value)                                            \
+    "{:process " process " :type :" type " :f :" f " :value " value "}\n"
+#define DONE(process, f, argument, result)                                     \
+    OP(process, "invoke", f, argument) OP(process, "ok", f, result)
+
+static const struct promise {
+    struct trial trial;
+    enum verdict verdict;
+} promises[] = {
+    {{.model = "bank",
+      .initial = "10",
+      .history = DONE("0", "transfer", "{:from 1 :to 2 :amount 3}",
+                      "{:from 1 :to 2 :amount 3}")
+          DONE("1", "read", "nil", "{1 3, 2 7}")},
+     VERDICT_VALID},
+    {{.model = "bank",
+      .history = DONE("1", "read", "nil", "{1 3, 2 7}")
+          DONE("1", "read", "nil", "{1 3, 2 8}")},
+     VERDICT_INVALID},
+    {{.model = "bank", .history = DONE("1", "read", "nil", "{1 -3, 2 7}")},
+     VERDICT_INVALID},
+    {{.model = "unique-ids",
+      .history =
+          DONE("0", "generate", "nil", "4") DONE("1", "generate", "nil", "5")},
+     VERDICT_VALID},
+    {{.model = "unique-ids",
+      .history =
+          DONE("0", "generate", "nil", "4") DONE("1", "generate", "nil", "4")},
+     VERDICT_INVALID},
+    {{.model = "set-full",
+      .history = DONE("0", "add", "1", "1") DONE("1", "read", "nil", "[1]")},
+     VERDICT_VALID},
+    {{.model = "set-full",
+      .history = DONE("0", "add", "1", "1") DONE("0", "add", "2", "2")
+          DONE("1", "read", "nil", "[1]")},
+     VERDICT_INVALID},
+    {{.model = "set-full",
+      .history = DONE("0", "add", "1", "1") DONE("1", "read", "nil", "[1 3]")},
+     VERDICT_INVALID},
+    {{.model = "total-queue",
+      .history =
+          DONE("0", "enqueue", "1", "1") OP("0", "invoke", "enqueue", "2")
+              OP("0", "info", "enqueue", "2") DONE("1", "dequeue", "nil", "1")},
+     VERDICT_VALID},
+    {{.model = "total-queue",
+      .history = DONE("0", "enqueue", "1", "1") DONE("0", "enqueue", "2", "2")
+          DONE("1", "drain", "nil", "[1]")},
+     VERDICT_INVALID},
+    {{.model = "long-fork",
+      .history = DONE("0", "txn", "[[:w x 1]]",
+                      "[[:w x 1]]") DONE("1", "txn", "[[:w y 1]]", "[[:w y 1]]")
+          DONE("2", "txn", "[[:r x nil] [:r y nil]]", "[[:r x 1] [:r y nil]]")
+              DONE("3", "txn", "[[:r x nil] [:r y nil]]",
+                   "[[:r x 1] [:r y 1]]")},
+     VERDICT_VALID},
+    {{.model = "long-fork",
+      .history = DONE("0", "txn", "[[:w x 1]]",
+                      "[[:w x 1]]") DONE("1", "txn", "[[:w y 1]]", "[[:w y 1]]")
+          DONE("2", "txn", "[[:r x nil] [:r y nil]]", "[[:r x 1] [:r y nil]]")
+              DONE("3", "txn", "[[:r x nil] [:r y nil]]",
+                   "[[:r x nil] [:r y 1]]")},
+     VERDICT_INVALID},
+    {{.model = "rw-register",
+      .history = DONE("0", "txn", "[[:w x 1]]", "[[:w x 1]]")
+          DONE("1", "txn", "[[:r x nil] [:w x 2]]", "[[:r x 1] [:w x 2]]")},
+     VERDICT_VALID},
+    {{.model = "rw-register:serializable",
+      .history =
+          DONE("1", "txn", "[[:r x nil] [:w x 2]]", "[[:r x 1] [:w x 2]]")
+              DONE("0", "txn", "[[:w x 1]]", "[[:w x 1]]")},
+     VERDICT_VALID},
+    {{.model = "rw-register",
+      .history =
+          DONE("1", "txn", "[[:r x nil] [:w x 2]]", "[[:r x 1] [:w x 2]]")
+              DONE("0", "txn", "[[:w x 1]]", "[[:w x 1]]")},
+     VERDICT_INVALID},
+    {{.model = "list-append:serializable",
+      .history = DONE("1", "txn", "[[:r x nil]]", "[[:r x [1]]]")
+          DONE("0", "txn", "[[:append x 1]]", "[[:append x 1]]")},
+     VERDICT_VALID},
+};
+
+static void
+forge_verdict(json_t *c)
+{
+    bool valid =
+        strcmp(json_string_value(json_object_get(c, "verdict")), "valid") == 0;
+
+    json_object_set_new(c, "verdict", json_string(valid ? "invalid" : "valid"));
+    json_object_set_new(c, valid ? "contradict" : "order", json_pack("[i]", 1));
+}
+
+static void
+test_promises(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(promises); i++) {
+        check_trial(&promises[i].trial, promises[i].verdict);
+        /* Anomalies of lists are proven by cycles alone. */
+        if (strncmp(promises[i].trial.model, "list-append", 11) == 0)
+            check_forged(&promises[i].trial, forge_verdict, 2, "cannot judge");
+        else
+            check_forged(&promises[i].trial, forge_verdict, 1, "rejected");
+    }
+}
+
 static void
 test_other_history(void)
 {
@@ -469,11 +576,13 @@ main(void)
     if (have_python()) {
         RUN(test_genuine);
         RUN(test_forged);
+        RUN(test_promises);
         RUN(test_other_history);
         RUN(test_corpora);
     } else {
         SKIP(test_genuine, "no python3");
         SKIP(test_forged, "no python3");
+        SKIP(test_promises, "no python3");
         SKIP(test_other_history, "no python3");
         SKIP(test_corpora, "no python3");
     }
