@@ -70,6 +70,7 @@ dist_families_DATA = \
 	scenarios/families/retry_pressure.yaml
 nemesesdir = $(pkgdatadir)/scenarios/nemesis
 dist_nemeses_DATA = \
+	scenarios/nemesis/clock.yaml \
 	scenarios/nemesis/control.yaml \
 	scenarios/nemesis/crash-restart.yaml \
 	scenarios/nemesis/fabric-partition.yaml \

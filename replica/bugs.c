@@ -45,6 +45,8 @@ static const struct {
      "every 5th hold beyond the capacity is placed (engine pool)"},
     {BUG_STALE_CAS, "stale-cas",
      "every 5th cas that expects another value is executed (engine block)"},
+    {BUG_WALL_CLOCK_EXPIRY, "wall-clock-expiry",
+     "the primary counts the slots since its last tick by its wall clock"},
 };
 
 const char *

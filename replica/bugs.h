@@ -27,6 +27,7 @@ enum bug {
     BUG_OVERSPEND,
     BUG_OVERCOMMIT,
     BUG_STALE_CAS,
+    BUG_WALL_CLOCK_EXPIRY,
 };
 
 /*
@@ -40,6 +41,14 @@ enum bug {
 
 /* early-expiry: so many slots before the deadline a lease counts as due. */
 #define BUG_EARLY_SLOTS 3u
+
+/*
+ * wall-clock-expiry: what the primary takes a slot to last on its wall clock,
+ * and how many slots it may be ahead of the ticks before it believes it: slow
+ * ticks alone shall not show the bug.
+ */
+#define BUG_WALL_SLOT_MS 250
+#define BUG_WALL_SLACK_SLOTS 16
 
 const char *bug_name(enum bug bug); /* NULL for BUG_NONE */
 bool bug_parse(const char *name, enum bug *ret);

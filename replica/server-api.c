@@ -295,6 +295,23 @@ feed_due(void *ctx, const void *payload, size_t len)
     server_followup(due->server, &e);
 }
 
+/* Bug wall-clock-expiry: slots that passed beside those that ticks say. */
+static uint64_t
+bug_wall_slots(struct server *s, uint64_t slot)
+{
+    int64_t now_ns, slots = 0;
+
+    if (s->options->bug != BUG_WALL_CLOCK_EXPIRY)
+        return 0;
+    now_ns = clock_wall_ns();
+    if (s->bug_wall_ns != 0)
+        slots = (now_ns - s->bug_wall_ns) / (BUG_WALL_SLOT_MS * NS_PER_MS) -
+                (int64_t)(slot - s->bug_wall_slot);
+    s->bug_wall_ns = now_ns;
+    s->bug_wall_slot = slot;
+    return slots > BUG_WALL_SLACK_SLOTS ? (uint64_t)slots : 0;
+}
+
 static void
 tick_committed(struct server *s, struct pending *p, const struct outcome *o)
 {
@@ -303,7 +320,8 @@ tick_committed(struct server *s, struct pending *p, const struct outcome *o)
     p->tick = *o;
     p->expired = json_array();
     if (o->code == RESULT_OK)
-        s->engine->ops->plan(s->engine, o->slot, feed_due, &due);
+        s->engine->ops->plan(s->engine, o->slot + bug_wall_slots(s, o->slot),
+                             feed_due, &due);
     if (p->outstanding == 0)
         answer_tick(s, p);
 }

@@ -112,6 +112,8 @@ struct server {
     struct vsr_position applied;
     uint64_t chain;
     uint64_t log_end_at_start; /* for planted bugs */
+    int64_t bug_wall_ns; /* bug wall-clock-expiry: of the last tick, 0: none */
+    uint64_t bug_wall_slot;
     struct applied_outcome *outcomes;
     struct applied_digest *digests;
 
