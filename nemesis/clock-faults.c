@@ -30,8 +30,17 @@
 
 /* A clock is right when it gained at most so much on the host's. */
 #define CLOCK_BOUND_NS (500 * NS_PER_MS)
-/* Of so many readings the one with the shortest round trip counts. */
-#define CLOCK_READINGS 3
+/*
+ * Of so many readings the one with the shortest round trip counts; one that is
+ * as short as this is good enough.
+ */
+#define CLOCK_READINGS 5
+#define CLOCK_ROUND_TRIP_NS (150 * NS_PER_MS)
+/*
+ * What the host's clock alone cannot tell, by slow answers, is told by the
+ * guest's own clock that is not harmed, as long as the host's says so roughly.
+ */
+#define CLOCK_WIDTH_MAX_NS (5 * NS_PER_S)
 #define CLOCK_POLL_NS (170 * NS_PER_MS)
 #define CLOCK_EFFECT_TIMEOUT_NS (15 * NS_PER_S)
 /* Between two readings that tell whether a clock goes on. */
@@ -46,9 +55,11 @@ struct clock_reading {
     int64_t realtime_ns, raw_ns; /* in the guest, between them */
 };
 
-/* What a clock gained on the host's between two readings. */
+/* What a clock gained between two readings. */
 struct clock_gain {
-    int64_t min_ns, max_ns;
+    int64_t min_ns, max_ns; /* on the host's */
+    int64_t raw_ns;         /* on the guest's CLOCK_MONOTONIC_RAW */
+    bool rebooted;          /* raw_ns means nothing */
 };
 
 struct clock_fault {
@@ -200,6 +211,8 @@ clock_read(const struct fault_world *w, unsigned node,
             return -1;
         if (i == 0 || r.got_ns - r.sent_ns < best.got_ns - best.sent_ns)
             best = r;
+        if (best.got_ns - best.sent_ns <= CLOCK_ROUND_TRIP_NS)
+            break;
     }
     *ret = best;
     return 0;
@@ -211,19 +224,45 @@ clock_gain(const struct clock_reading *a, const struct clock_reading *b)
     int64_t guest_ns = b->realtime_ns - a->realtime_ns;
 
     return (struct clock_gain){.min_ns = guest_ns - (b->got_ns - a->sent_ns),
-                               .max_ns = guest_ns - (b->sent_ns - a->got_ns)};
+                               .max_ns = guest_ns - (b->sent_ns - a->got_ns),
+                               .raw_ns = guest_ns - (b->raw_ns - a->raw_ns),
+                               .rebooted = b->raw_ns < a->raw_ns};
 }
 
-/* Whether the gain is surely within 'tolerance' of 'want', or surely not. */
+static bool
+clock_near(int64_t ns, int64_t want_ns, int64_t tolerance_ns)
+{
+    return ns >= want_ns - tolerance_ns && ns <= want_ns + tolerance_ns;
+}
+
+/*
+ * Whether the gain is surely within 'tolerance' of 'want', or surely not.  The
+ * host's clock decides; where its interval reaches over a border but is narrow
+ * enough to say that the guest's own clock is sound, that one does.
+ */
 static enum proof
 clock_judge(struct clock_gain g, int64_t want_ns, int64_t tolerance_ns)
 {
-    if (g.min_ns >= want_ns - tolerance_ns &&
-        g.max_ns <= want_ns + tolerance_ns)
+    if (clock_near(g.min_ns, want_ns, tolerance_ns) &&
+        clock_near(g.max_ns, want_ns, tolerance_ns))
         return PROOF_CONFIRMED;
     if (g.max_ns < want_ns - tolerance_ns || g.min_ns > want_ns + tolerance_ns)
         return PROOF_MISMATCH;
-    return PROOF_INCONCLUSIVE;
+    if (g.rebooted || g.max_ns - g.min_ns > CLOCK_WIDTH_MAX_NS)
+        return PROOF_INCONCLUSIVE;
+    return clock_near(g.raw_ns, want_ns, tolerance_ns) ? PROOF_CONFIRMED
+                                                       : PROOF_MISMATCH;
+}
+
+/* The same for a harm: the host's clock must see that there is one. */
+static enum proof
+clock_judge_harm(struct clock_gain g, int64_t want_ns, int64_t tolerance_ns)
+{
+    enum proof proof = clock_judge(g, want_ns, tolerance_ns);
+
+    return proof == PROOF_CONFIRMED && g.min_ns <= 0 && g.max_ns >= 0
+               ? PROOF_INCONCLUSIVE
+               : proof;
 }
 
 /* The node's place in the evidence. */
@@ -246,6 +285,9 @@ clock_show_gain(json_t *evidence, const char *key, struct clock_gain g)
     json_object_set_new(evidence, key,
                         json_pack("[I, I]", (json_int_t)(g.min_ns / NS_PER_MS),
                                   (json_int_t)(g.max_ns / NS_PER_MS)));
+    if (!g.rebooted)
+        json_object_set_new(evidence, "guest_gained_ms",
+                            json_integer((json_int_t)(g.raw_ns / NS_PER_MS)));
 }
 
 /* ---- inject ---- */
@@ -298,7 +340,7 @@ clock_look_bump_node(struct fault *f, unsigned node, enum proof *ret,
         return -1;
     gain = clock_gain(&c->before[node], &now);
     clock_show_gain(clock_evidence(f, node), "gained_ms", gain);
-    *ret = clock_judge(gain, c->step_ns, clock_tolerance(c));
+    *ret = clock_judge_harm(gain, c->step_ns, clock_tolerance(c));
     return 0;
 }
 
@@ -325,7 +367,7 @@ clock_look_strobe_node(struct fault *f, unsigned node, enum proof *ret,
             return -1;
         gain = clock_gain(&c->before[node], &now);
         low = clock_judge(gain, 0, clock_tolerance(c)) == PROOF_CONFIRMED;
-        high = clock_judge(gain, c->step_ns, clock_tolerance(c)) ==
+        high = clock_judge_harm(gain, c->step_ns, clock_tolerance(c)) ==
                PROOF_CONFIRMED;
         c->seen[node][0] |= low;
         c->seen[node][1] |= high;
@@ -371,7 +413,8 @@ clock_look_drift_node(struct fault *f, unsigned node, enum proof *ret,
                         json_integer(want_ns / NS_PER_MS));
     json_object_set_new(clock_evidence(f, node), "guest_ppm",
                         json_integer((json_int_t)guest));
-    *ret = clock_judge(gain, want_ns, (want_ns < 0 ? -want_ns : want_ns) / 2);
+    *ret =
+        clock_judge_harm(gain, want_ns, (want_ns < 0 ? -want_ns : want_ns) / 2);
     return 0;
 }
 
@@ -440,8 +483,9 @@ clock_mend_node(void *ctx, unsigned node, struct error *err)
         return 0;
     if (clock_read(f->world, node, &now, err) < 0)
         return -1;
-    if (clock_judge(clock_gain(&c->before[node], &now), 0, CLOCK_BOUND_NS) ==
-        PROOF_CONFIRMED)
+    /* By a slow answer a clock that is right would only be made wrong. */
+    if (clock_judge(clock_gain(&c->before[node], &now), 0, CLOCK_BOUND_NS) !=
+        PROOF_MISMATCH)
         return 0;
     snprintf(raw, sizeof(raw), "%" PRId64, now.raw_ns);
     snprintf(realtime, sizeof(realtime), "%" PRId64,

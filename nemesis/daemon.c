@@ -151,19 +151,7 @@ daemon_prove_node_down(struct fault *f, unsigned i, enum proof *ret,
 static int
 daemon_look_down(struct fault *f, enum proof *ret, struct error *err)
 {
-    enum proof proof = PROOF_CONFIRMED;
-
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
-        enum proof node = PROOF_INCONCLUSIVE;
-
-        if (!(f->targets >> i & 1))
-            continue;
-        if (daemon_prove_node_down(f, i, &node, err) < 0)
-            return -1;
-        proof = proof_merge(proof, node);
-    }
-    *ret = proof;
-    return 0;
+    return fault_look_each(f, daemon_prove_node_down, ret, err);
 }
 
 int
@@ -220,19 +208,7 @@ daemon_prove_node_up(struct fault *f, unsigned i, enum proof *ret,
 static int
 daemon_look_up(struct fault *f, enum proof *ret, struct error *err)
 {
-    enum proof proof = PROOF_CONFIRMED;
-
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
-        enum proof node = PROOF_INCONCLUSIVE;
-
-        if (!(f->targets >> i & 1))
-            continue;
-        if (daemon_prove_node_up(f, i, &node, err) < 0)
-            return -1;
-        proof = proof_merge(proof, node);
-    }
-    *ret = proof;
-    return 0;
+    return fault_look_each(f, daemon_prove_node_up, ret, err);
 }
 
 /*

@@ -17,23 +17,30 @@
 
 #define GUEST_TIMER_LOG "/run/ordeal/heal.log"
 
-int
-guest_exec(struct remote *r, const char *const argv[], const char *input,
-           struct exec_result *ret, struct error *err)
+static int
+guest_exec_for(struct remote *r, const char *const argv[], const char *input,
+               int64_t timeout_ns, struct exec_result *ret, struct error *err)
 {
     struct exec_options options = {
         .input = input,
         .input_len = input == NULL ? 0 : strlen(input),
-        .timeout_ns = FAULT_EXEC_TIMEOUT_NS,
+        .timeout_ns = timeout_ns,
     };
 
     return remote_exec(r, argv, &options, ret, err);
 }
 
 int
-guest_script(struct remote *r, const struct guest_script *script,
-             const char *const args[], struct exec_result *ret,
-             struct error *err)
+guest_exec(struct remote *r, const char *const argv[], const char *input,
+           struct exec_result *ret, struct error *err)
+{
+    return guest_exec_for(r, argv, input, FAULT_EXEC_TIMEOUT_NS, ret, err);
+}
+
+int
+guest_script_for(struct remote *r, const struct guest_script *script,
+                 const char *const args[], int64_t timeout_ns,
+                 struct exec_result *ret, struct error *err)
 {
     const char *argv[GUEST_ARGS_MAX + 6] = {GUEST_BUSYBOX, "sh", "-c",
                                             script->text, script->name};
@@ -43,7 +50,15 @@ guest_script(struct remote *r, const struct guest_script *script,
         assert(i < GUEST_ARGS_MAX);
         argv[n++] = args[i];
     }
-    return guest_exec(r, argv, NULL, ret, err);
+    return guest_exec_for(r, argv, NULL, timeout_ns, ret, err);
+}
+
+int
+guest_script(struct remote *r, const struct guest_script *script,
+             const char *const args[], struct exec_result *ret,
+             struct error *err)
+{
+    return guest_script_for(r, script, args, FAULT_EXEC_TIMEOUT_NS, ret, err);
 }
 
 /* ---- processes ---- */

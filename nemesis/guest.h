@@ -34,6 +34,11 @@ int guest_script(struct remote *r, const struct guest_script *script,
                  const char *const args[], struct exec_result *ret,
                  struct error *err);
 
+/* The same with a deadline of its own: for what copies files. */
+int guest_script_for(struct remote *r, const struct guest_script *script,
+                     const char *const args[], int64_t timeout_ns,
+                     struct exec_result *ret, struct error *err);
+
 /* What /proc says of a process. */
 struct guest_process {
     bool exists;

@@ -7,12 +7,14 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/daemon.c %D%/daemon.h \
 	%D%/fabric/net-echo.c \
 	%D%/fabric/net-fault.h \
+	%D%/disk-fill.c \
 	%D%/fabric/net-faults.c \
 	%D%/fabric/net-links.c \
 	%D%/fabric/net-params.c \
 	%D%/fabric/net-pings.c \
 	%D%/fanout.c %D%/fanout.h \
 	%D%/fault.c %D%/fault.h \
+	%D%/file-faults.c \
 	%D%/guest.c %D%/guest.h \
 	%D%/held.c %D%/held.h \
 	%D%/journal.c %D%/journal.h \
@@ -20,6 +22,7 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/nemesis.c %D%/nemesis.h %D%/nemesis-internal.h \
 	%D%/nemesis-aim.c %D%/nemesis-hand.c %D%/nemesis-reboot.c \
 	%D%/nemesis-record.c %D%/nemesis-recover.c \
+	%D%/netem.c \
 	%D%/null.c \
 	%D%/params.c %D%/params.h \
 	%D%/partition.c \
@@ -29,6 +32,7 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/platter/disk-contents.c \
 	%D%/platter/disk-faults.c \
 	%D%/power-cut.c \
+	%D%/pressure.c \
 	%D%/probe.c %D%/probe.h \
 	%D%/registry.c %D%/registry.h \
 	%D%/schedule.c %D%/schedule.h %D%/schedule-internal.h \

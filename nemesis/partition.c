@@ -8,6 +8,8 @@
  *   halves    the targets from the rest, both directions
  *   one_way   the rest from the targets (direction "in": what goes to the
  *             targets is dropped; "out": what comes from them)
+ *   one, minority, majority, majorities-ring, bridge, isolate-primary, one-way,
+ *   random    of all nodes, drawn from the seed (nemesis/fabric/shape.h)
  *
  * A pair that is cut in both directions has one owner, which drops what it
  * sends and what it receives; the owners are the smaller side, so that one
@@ -32,6 +34,7 @@
 #include <string.h>
 
 #include "harness/base/arena.h"
+#include "nemesis/fabric/shape.h"
 #include "nemesis/fanout.h"
 #include "nemesis/guest.h"
 #include "nemesis/params.h"
@@ -49,11 +52,19 @@ static const char partition_timer[] = GUEST_TIMER_WAIT
     "nft add table inet \"$2\" && nft delete table inet \"$2\" && exit 3\n"
     "exit 1\n";
 
-enum partition_shape { SHAPE_ISOLATE, SHAPE_HALVES, SHAPE_ONE_WAY };
+/* Those after the first three are shape.h's, which says what they cut. */
+enum partition_shape {
+    PARTITION_ISOLATE,
+    PARTITION_HALVES,
+    PARTITION_ONE_WAY,
+    PARTITION_DRAWN,
+};
 enum partition_direction { DIRECTION_IN, DIRECTION_OUT };
 
-static const char *const partition_shapes[] = {"isolate", "halves", "one_way",
-                                               NULL};
+static const char *const partition_shapes[] = {
+    "isolate",         "halves",   "one_way",         "one",
+    "minority",        "majority", "majorities-ring", "bridge",
+    "isolate-primary", "one-way",  "random",          NULL};
 static const char *const partition_directions[] = {"in", "out", NULL};
 
 /* Counts, and mostly drops, what goes between 'node' and 'peer'. */
@@ -66,6 +77,8 @@ struct partition_rule {
 
 struct partition {
     unsigned shape, direction;
+    enum shape_direction drawn_direction;
+    struct link_set links; /* of a drawn shape, once it is drawn */
     char table[PARTITION_TABLE_MAX];
     struct partition_rule rules[PARTITION_RULES_MAX];
     unsigned rule_count;
@@ -77,7 +90,8 @@ static int
 partition_setup(struct fault *f, struct error *err)
 {
     static const char *const keys[] = {"shape", "direction", NULL};
-    struct partition p = {.shape = SHAPE_ISOLATE, .direction = DIRECTION_IN};
+    struct partition p = {.shape = PARTITION_ISOLATE,
+                          .direction = DIRECTION_IN};
 
     if (params_check_keys(f->params, keys, err) < 0 ||
         params_choice(f->params, "shape", partition_shapes, &p.shape, err) <
@@ -85,10 +99,16 @@ partition_setup(struct fault *f, struct error *err)
         params_choice(f->params, "direction", partition_directions,
                       &p.direction, err) < 0)
         return -1;
-    if (p.shape != SHAPE_ONE_WAY &&
+    if (json_object_get(f->params, "direction") == NULL)
+        p.drawn_direction = SHAPE_FROM_SEED;
+    else
+        p.drawn_direction = p.direction == DIRECTION_IN ? SHAPE_IN : SHAPE_OUT;
+    if (p.shape != PARTITION_ONE_WAY &&
+        strcmp(partition_shapes[p.shape], "one-way") != 0 &&
         json_object_get(f->params, "direction") != NULL)
         return error_set(err, ERROR_CONFIG,
-                         "direction: only shape one_way has one");
+                         "direction: only shapes one_way and one-way have "
+                         "one");
     f->state = xcalloc(1, sizeof(p));
     memcpy(f->state, &p, sizeof(p));
     return 0;
@@ -141,9 +161,9 @@ partition_plan_pair(const struct fault *f, struct partition *p, unsigned a,
 
     if (!target_a && !target_b)
         return;
-    if (p->shape != SHAPE_ISOLATE && target_a && target_b)
+    if (p->shape != PARTITION_ISOLATE && target_a && target_b)
         return;
-    if (p->shape != SHAPE_ONE_WAY) {
+    if (p->shape != PARTITION_ONE_WAY) {
         owner = partition_owner(f, a, b);
         peer = owner == a ? b : a;
         partition_add(p, owner, peer, true, true);
@@ -159,7 +179,54 @@ partition_plan_pair(const struct fault *f, struct partition *p, unsigned a,
     }
 }
 
-/* Pure: the rules follow from targets and parameters. */
+/* A pair of a drawn shape: cut in both directions, in one, or not at all. */
+static void
+partition_plan_links(struct partition *p, unsigned a, unsigned b)
+{
+    bool ab = link_set_has(&p->links, a, b), ba = link_set_has(&p->links, b, a);
+    unsigned to = ab ? b : a, from = ab ? a : b;
+    /* The one that is cut off from more: few nodes get rules. */
+    bool a_owns = __builtin_popcount(p->links.to[a]) >=
+                  __builtin_popcount(p->links.to[b]);
+    unsigned owner = a_owns ? a : b, peer = a_owns ? b : a;
+
+    if (ab && ba) {
+        partition_add(p, owner, peer, true, true);
+        partition_add(p, owner, peer, false, true);
+    } else if (ab || ba) {
+        partition_add(p, to, from, true, true);
+        partition_add(p, from, to, true, false);
+    }
+}
+
+/* The links of a drawn shape; nothing to do for the others. */
+static int
+partition_draw(struct fault *f, struct error *err)
+{
+    struct partition *p = f->state;
+    struct shape_input in = {.seed = f->seed,
+                             .node_count = f->world->cluster->node_count,
+                             .direction = p->drawn_direction};
+    struct target_view view;
+    enum shape shape;
+
+    if (p->shape < PARTITION_DRAWN)
+        return 0;
+    if (f->targets != node_set_all(in.node_count))
+        return error_set(err, ERROR_CONFIG,
+                         "shape %s is of all nodes: 'target: all'",
+                         partition_shapes[p->shape]);
+    if (!shape_find(partition_shapes[p->shape], &shape))
+        return error_set(err, ERROR_BUG, "shape %s is not known",
+                         partition_shapes[p->shape]);
+    target_look(f->world, &view);
+    in.primary = shape == SHAPE_ISOLATE_PRIMARY && view.primary >= 0
+                     ? view.primary
+                     : SHAPE_NO_PRIMARY;
+    return shape_links(shape, &in, &p->links, err);
+}
+
+/* Pure: the rules follow from targets, parameters and what was drawn. */
 static void
 partition_plan(const struct fault *f)
 {
@@ -170,7 +237,10 @@ partition_plan(const struct fault *f)
     partition_table(f->world->cluster, p->table);
     for (unsigned a = 0; a < count; a++)
         for (unsigned b = a + 1; b < count; b++)
-            partition_plan_pair(f, p, a, b);
+            if (p->shape >= PARTITION_DRAWN)
+                partition_plan_links(p, a, b);
+            else
+                partition_plan_pair(f, p, a, b);
 }
 
 /* The nodes that get rules. */
@@ -183,6 +253,17 @@ partition_nodes(const struct partition *p, bool drops_only)
         if (p->rules[i].drop || !drops_only)
             s |= UINT32_C(1) << p->rules[i].node;
     return s;
+}
+
+/* Where the table may be: who heals need not know what was drawn. */
+static node_set
+partition_undo_nodes(const struct fault *f)
+{
+    const struct partition *p = f->state;
+
+    return p->shape >= PARTITION_DRAWN
+               ? node_set_all(f->world->cluster->node_count)
+               : partition_nodes(p, false);
 }
 
 /* Whether packets from 'from' to 'to' are dropped. */
@@ -209,7 +290,7 @@ partition_undo_record(const struct fault *f)
     partition_plan(f);
     return json_pack(
         "{s:s, s:o, s:s}", "fault", "partition", "nodes",
-        node_set_to_json(f->world->cluster, partition_nodes(p, false)), "table",
+        node_set_to_json(f->world->cluster, partition_undo_nodes(f)), "table",
         p->table);
 }
 
@@ -359,6 +440,8 @@ partition_inject(struct fault *f, struct error *err)
     struct partition *p = f->state;
     node_set all, drops;
 
+    if (partition_draw(f, err) < 0)
+        return -1;
     partition_plan(f);
     all = partition_nodes(p, false);
     drops = partition_nodes(p, true);
@@ -381,7 +464,7 @@ partition_heal(struct fault *f, struct error *err)
         .world = f->world, .table = p->table, .self_healed = f->self_healed};
 
     partition_plan(f);
-    return fanout(partition_nodes(p, false), partition_unload_node, &undo, err);
+    return fanout(partition_undo_nodes(f), partition_unload_node, &undo, err);
 }
 
 static int
@@ -602,8 +685,7 @@ partition_prove(struct fault *f, enum fault_phase phase, enum proof *ret,
 
 const struct fault_ops fault_partition_ops = {
     .name = "partition",
-    .description = "nftables drop packets between nodes: isolate, halves, "
-                   "one_way",
+    .description = "nftables drop packets between nodes, by shape",
     .takes_nodes_down = true,
     .setup = partition_setup,
     .available = partition_available,

@@ -70,6 +70,14 @@ struct system_ops {
     unsigned door_count;
     /* The system's own port between nodes, for probes of the network. */
     uint16_t peer_port;
+    /*
+     * The daemon's own directory on a node, and the files in it that hold what
+     * it must not lose, as patterns of a shell ("log/N.log" is "log/[0-9]*");
+     * a daemon that starts with an empty directory has lost its disk and must
+     * recover.  NULL: nothing that faults of files could harm.
+     */
+    const char *data_dir;
+    const char *const *data_files; /* NULL-terminated */
     /* The scenario's parameters, before anything exists.  CONFIG errors. */
     int (*check_params)(const json_t *params, struct error *err);
     /*

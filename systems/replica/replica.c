@@ -260,6 +260,10 @@ static const char *const replica_capabilities[] = {"allocator", "quota", "pool",
                                                    "block", NULL};
 static const uint16_t replica_door_ports[] = {REPLICA_CLIENT_PORT};
 
+/* docs/REPLICA.md: the data directory. */
+static const char *const replica_data_files[] = {"log/*.log", "log/mark",
+                                                 "meta", "snapshot", NULL};
+
 const struct system_ops system_replica_ops = {
     .name = "replica",
     .description = "the reference replica: leases, quotas, pools or blocks",
@@ -268,6 +272,8 @@ const struct system_ops system_replica_ops = {
     .door_ports = replica_door_ports,
     .door_count = ARRAY_LEN(replica_door_ports),
     .peer_port = REPLICA_PEER_PORT,
+    .data_dir = REPLICA_DATA,
+    .data_files = replica_data_files,
     .check_params = replica_check_params,
     .limits = replica_limits,
     .install = replica_install,

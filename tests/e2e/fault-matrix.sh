@@ -26,7 +26,7 @@ row() {
         vm-link-down | vm-rollback) echo "--target n2" ;;
     disk-error | disk-full | disk-slow | disk-stall | disk-lying-flush | \
         disk-corrupt | disk-stale) echo "--target n3" ;;
-    disk-fill | file-truncate | file-bit-flip | file-rollback | \
+    disk-fill | file-truncate | file-flip | file-rollback | \
         memory-pressure | cpu-pressure | netem) echo "--target n1" ;;
     *) return 1 ;;
     esac

@@ -47,6 +47,18 @@ static const struct row {
     {"clock-drift", "{\"ppm\":80000}", 1},
     {"clock-drift", "{\"ppm\":-50000}", 4},
     {"clock-freeze", "{}", 1},
+    {"cpu-pressure", "{}", 1},
+    {"memory-pressure", "{\"leave\":24}", 1},
+    {"partition", "{\"shape\":\"majority\"}", 7},
+    {"partition", "{\"shape\":\"random\"}", 7},
+    {"partition", "{\"shape\":\"isolate-primary\"}", 7},
+    {"netem", "{\"delay\":\"200ms\"}", 1},
+    {"netem", "{\"loss\":0.4}", 2},
+    {"disk-fill", "{}", 1},
+    {"file-truncate", "{\"file\":\"log/mark\"}", 2},
+    {"file-flip", "{\"file\":\"meta\",\"bits\":3}", 4},
+    {"file-flip", "{\"file\":\"log/*.log\",\"heal\":\"restore\"}", 2},
+    {"file-rollback", "{\"file\":\"log/mark\"}", 1},
 };
 
 /* ---- the cluster ---- */

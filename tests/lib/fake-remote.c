@@ -34,7 +34,7 @@ fake_begin(struct fake *f, struct error *err)
     bool trips;
 
     pthread_mutex_lock(&fake_lock);
-    f->clock.now_ns += FAKE_CALL_NS;
+    f->clock.now_ns += FAKE_CALL_NS + f->slow_ns;
     f->call_count++;
     if (f->timers_fire_ns != 0 && f->clock.now_ns >= f->timers_fire_ns) {
         f->timers_fire_ns = 0;
@@ -330,6 +330,8 @@ fake_timer_fire(struct fake_node *n, struct fake_timer *t)
     t->fired = true;
     if (strcmp(t->name, "ordeal-heal-pause") == 0)
         n->stopped = false;
+    if (strcmp(t->name, "ordeal-heal-netem") == 0)
+        n->netem = false;
     if (strcmp(t->name, "ordeal-heal-partition") == 0) {
         n->table[0] = '\0';
         n->rule_count = 0;
@@ -414,6 +416,8 @@ fake_exec(struct remote *r, const char *const argv[],
         fake_renew(f, n, argv);
     else if (argc > 5 && strcmp(argv[4], "ordeal-probe") == 0)
         fake_probe(f, node, argv + 6, ret);
+    else if (fake_file_exec(n, argv, ret) || fake_netem_exec(f, n, argv, ret))
+        ;
     else
         f->unknown_count++;
     return fake_end(f, err);
@@ -466,7 +470,8 @@ fake_start(const struct system_node *sn, struct error *err)
     }
     if (f->idle_starts)
         return fake_end(f, err);
-    n->running = true;
+    /* An honest daemon refuses damaged state. */
+    n->running = !n->file_harmed;
     n->stopped = false;
     n->pid = ++f->last_pid;
     n->start_ticks = (uint64_t)(f->clock.now_ns / (10 * NS_PER_MS));
@@ -578,11 +583,15 @@ fake_crash_at(const struct cluster *c, unsigned node, const char *point,
     return fake_end(f, err);
 }
 
+static const char *const fake_data_files[] = {"log/*", "meta", NULL};
+
 static const struct system_ops fake_system_ops = {
     .name = "fake",
     .crash_points = fake_crash_points,
     .crash_at = fake_crash_at,
     .peer_port = 7101,
+    .data_dir = "/data/fake",
+    .data_files = fake_data_files,
     .start = fake_start,
     .stop = fake_stop,
     .signal = fake_signal,

@@ -56,6 +56,11 @@ struct fake_node {
     bool has_program; /* ordeal-harm was put there */
     struct fake_held held[FAKE_HELD_MAX];
     int64_t clock_offset_ns; /* of the wall clock, beside what is held */
+    unsigned netem_delay_ms; /* of tc's emulator */
+    double netem_loss;
+    bool netem;
+    /* One durable file: harmed, and copies of it. */
+    bool file_harmed, file_marked, file_saved, file_wiped;
 };
 
 enum fake_trip {
@@ -82,6 +87,7 @@ struct fake {
     unsigned renewal_count;         /* of leases */
     bool no_svc;
     int64_t death_ns;       /* how long a killed process takes to be gone */
+    int64_t slow_ns;        /* so much longer each call takes */
     unsigned slow_open;     /* so many connects on open paths are too late */
     unsigned leaks;         /* so many packets pass though a rule drops them */
     bool idle_starts;       /* a start is reported and starts nothing */
@@ -109,6 +115,12 @@ bool fake_packet(struct fake *f, unsigned from, unsigned to);
 
 void fake_held_exec(struct fake *f, struct fake_node *n,
                     const char *const argv[], struct exec_result *ret);
+/* tc, and pings through what it set; false: it is none of these. */
+bool fake_netem_exec(struct fake *f, struct fake_node *n,
+                     const char *const argv[], struct exec_result *ret);
+/* Scripts and commands on the durable file; false: it is none of these. */
+bool fake_file_exec(struct fake_node *n, const char *const argv[],
+                    struct exec_result *ret);
 /* Ends what is held longer than its lease. */
 void fake_held_fire(struct fake_node *n, int64_t now_ns);
 bool fake_held_is_clean(const struct fake_node *n);

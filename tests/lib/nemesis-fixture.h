@@ -24,6 +24,13 @@ struct nemesis_fixture {
     struct error err;
 };
 
+/* What a fault must be told, beside its targets, to act on the fakes. */
+UNUSED static const char *
+fixture_params_of(const char *fault)
+{
+    return strcmp(fault, "crash-point") == 0 ? "{\"point\":\"soon\"}" : "{}";
+}
+
 UNUSED static void
 fixture_before_harm(void *ctx)
 {

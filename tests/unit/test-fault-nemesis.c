@@ -340,6 +340,28 @@ test_effect_that_ends_early_is_a_mismatch(void)
     fixture_teardown(&f);
 }
 
+/* What a fault gives leave for counts on the nodes it hit, and there alone. */
+static void
+test_exits_that_a_fault_gives_leave_for(void)
+{
+    struct nemesis_fixture f;
+
+    fixture_setup(&f,
+                  "{\"faults\":[{\"fault\":\"file-flip\",\"target\":\"n2\","
+                  "\"duration\":\"2s\"}]}",
+                  3, 10 * NS_PER_S);
+    fixture_open(&f);
+    CHECK(!nemesis_may_exit(f.nemesis, 1, 76));
+    nemesis_run(f.nemesis);
+    CHECK_INT(summary(&f).confirmed, 1);
+    CHECK(nemesis_may_exit(f.nemesis, 1, 76));
+    CHECK(!nemesis_may_exit(f.nemesis, 0, 76));
+    CHECK(!nemesis_may_exit(f.nemesis, 1, 74));
+    CHECK(!nemesis_may_exit(f.nemesis, 1, 1000));
+    CHECK(fake_is_clean(f.fake));
+    fixture_teardown(&f);
+}
+
 static const char *const long_pause =
     "{\"faults\":[{\"fault\":\"pause\",\"target\":\"n2\","
     "\"duration\":\"5m\"}]}";
@@ -569,6 +591,7 @@ main(void)
     RUN(test_inject_that_fails_is_healed_and_not_claimed);
     RUN(test_lost_proof_is_inconclusive_and_no_coverage);
     RUN(test_effect_that_ends_early_is_a_mismatch);
+    RUN(test_exits_that_a_fault_gives_leave_for);
     RUN(test_leases_are_renewed);
     RUN(test_a_lease_that_ran_out_is_recorded);
     RUN(test_a_renewal_that_fails_is_tried_again);

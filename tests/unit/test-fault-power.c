@@ -112,7 +112,8 @@ check_proof(struct fixture *f, enum fault_phase phase, enum proof expected)
 static bool
 is_of_machines(const char *name)
 {
-    return strncmp(name, "vm-", 3) == 0 || strncmp(name, "disk-", 5) == 0 ||
+    return strncmp(name, "vm-", 3) == 0 ||
+           (strncmp(name, "disk-", 5) == 0 && strcmp(name, "disk-fill") != 0) ||
            strcmp(name, "power-cut") == 0;
 }
 

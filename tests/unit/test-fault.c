@@ -6,6 +6,8 @@
  */
 #include "config.h"
 
+#include "harness/base/arena.h"
+#include "nemesis/fabric/shape.h"
 #include "nemesis/guest.h"
 #include "nemesis/registry.h"
 #include "nemesis/target.h"
@@ -59,6 +61,19 @@ static const struct {
     {"clock-drift", "{}", 5},
     {"clock-freeze", "{}", 1},
     {"clock-freeze", "{\"grain\":\"50ms\"}", 0x1e},
+    {"netem", "{}", 1},
+    {"netem", "{\"delay\":\"300ms\",\"jitter\":\"100ms\",\"loss\":0.3}", 6},
+    {"netem", "{\"loss\":0.5}", 4},
+    {"disk-fill", "{}", 1},
+    {"disk-fill", "{\"reserve\":64}", 6},
+    {"file-truncate", "{}", 1},
+    {"file-truncate", "{\"heal\":\"restore\",\"bytes\":10}", 2},
+    {"file-flip", "{\"file\":\"meta\",\"bits\":3}", 4},
+    {"file-flip", "{\"daemon\":\"running\"}", 1},
+    {"file-rollback", "{\"age\":\"3s\"}", 3},
+    {"cpu-pressure", "{}", 1},
+    {"cpu-pressure", "{\"burners\":2}", 3},
+    {"memory-pressure", "{\"leave\":16}", 4},
     {"partition", "{}", 1},
     {"partition", "{\"shape\":\"isolate\"}", 0x1c},
     {"partition", "{\"shape\":\"halves\"}", 3},
@@ -66,6 +81,15 @@ static const struct {
     {"partition", "{\"shape\":\"one_way\"}", 1},
     {"partition", "{\"shape\":\"one_way\",\"direction\":\"out\"}", 1},
     {"partition", "{\"shape\":\"one_way\",\"direction\":\"in\"}", 7},
+    {"partition", "{\"shape\":\"one\"}", 0x1f},
+    {"partition", "{\"shape\":\"minority\"}", 0x1f},
+    {"partition", "{\"shape\":\"majority\"}", 0x1f},
+    {"partition", "{\"shape\":\"majorities-ring\"}", 0x1f},
+    {"partition", "{\"shape\":\"bridge\"}", 0x1f},
+    {"partition", "{\"shape\":\"isolate-primary\"}", 0x1f},
+    {"partition", "{\"shape\":\"one-way\",\"direction\":\"out\"}", 0x1f},
+    {"partition", "{\"shape\":\"one-way\"}", 0x1f},
+    {"partition", "{\"shape\":\"random\"}", 0x1f},
 };
 
 static void
@@ -442,6 +466,127 @@ test_pause_works_without_svc(void)
     teardown(&f);
 }
 
+/* ---- what is held in the guest ---- */
+
+/* The guest's own note does not make its clock right: the host's does. */
+static void
+test_clock_heal_is_mended_by_the_host(void)
+{
+    struct fixture f;
+
+    setup(&f, "clock-bump", "{\"step\":60000}", 1);
+    inject(&f);
+    f.fake->nodes[0].clock_offset_ns = 9 * NS_PER_S;
+    check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    CHECK(fake_is_clean(f.fake));
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    f.fake->nodes[0].clock_offset_ns = 2 * NS_PER_S;
+    check_proof(&f, FAULT_HEALED, PROOF_MISMATCH);
+    teardown(&f);
+}
+
+/* Answers that take longer than what is to be told apart tell nothing. */
+static void
+test_slow_answers_tell_nothing_of_a_clock(void)
+{
+    struct fixture f;
+
+    setup(&f, "clock-bump", "{\"step\":60000}", 1);
+    inject(&f);
+    f.fake->slow_ns = 6 * NS_PER_S;
+    check_proof(&f, FAULT_EFFECT, PROOF_INCONCLUSIVE);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    check_proof(&f, FAULT_HEALED, PROOF_INCONCLUSIVE);
+    f.fake->slow_ns = 0;
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    teardown(&f);
+}
+
+/* The holder was killed, its harm is over: not what was ordered. */
+static void
+test_a_harm_that_ended_is_a_mismatch(void)
+{
+    static const char *const faults[] = {
+        "clock-bump",   "clock-strobe",    "clock-drift", "clock-freeze",
+        "cpu-pressure", "memory-pressure", "disk-fill"};
+
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        struct fixture f;
+
+        setup(&f, faults[i], "{}", 2);
+        inject(&f);
+        check_proof(&f, FAULT_EFFECT, PROOF_CONFIRMED);
+        fake_fire_timers(f.fake);
+        check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+        CHECK_OK(fault_renew(&f.fault, &f.err), &f.err);
+        CHECK(f.fault.self_healed[1] && !f.fault.self_healed[0]);
+        CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+        check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+        teardown(&f);
+    }
+}
+
+/* A rebooted guest has lost the program; it is put there again. */
+static void
+test_the_program_is_put_there_again(void)
+{
+    struct fixture f;
+
+    setup(&f, "cpu-pressure", "{}", 1);
+    inject(&f);
+    f.fake->nodes[0].has_program = false;
+    memset(f.fake->nodes[0].held, 0, sizeof(f.fake->nodes[0].held));
+    check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
+    CHECK(f.fake->nodes[0].has_program);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    teardown(&f);
+}
+
+/* What is done to one node must not be done to the driver's own machine. */
+static void
+test_nodes_of_this_machine_are_not_for_clocks(void)
+{
+    struct fake *fake = fake_new(3);
+    struct remote_ops local = *fake->remotes[1].ops;
+
+    CHECK(fault_available(fault_find("clock-bump"), &fake->world));
+    fake->world.harm_program = NULL;
+    CHECK(!fault_available(fault_find("clock-bump"), &fake->world));
+    CHECK(!fault_available(fault_find("file-flip"), &fake->world));
+    fake->world.harm_program = "ordeal-harm";
+    local.name = "local";
+    fake->remotes[1].ops = &local;
+    CHECK(!fault_available(fault_find("clock-bump"), &fake->world));
+    CHECK(!fault_available(fault_find("disk-fill"), &fake->world));
+    CHECK(!fault_available(fault_find("memory-pressure"), &fake->world));
+    CHECK(fault_available(fault_find("file-flip"), &fake->world));
+    fake_free(fake);
+}
+
+/* An honest daemon refuses; after the heal it has all its peers know. */
+static void
+test_file_harm_keeps_the_daemon_down_until_healed(void)
+{
+    struct fixture f;
+
+    setup(&f, "file-flip", "{}", 1);
+    inject(&f);
+    CHECK(!f.fake->nodes[0].running);
+    check_proof(&f, FAULT_EFFECT, PROOF_CONFIRMED);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    CHECK(f.fake->nodes[0].running && f.fake->nodes[0].file_wiped);
+    teardown(&f);
+
+    setup(&f, "file-flip", "{\"heal\":\"restore\"}", 1);
+    inject(&f);
+    CHECK_OK(fault_heal(&f.fault, &f.err), &f.err);
+    CHECK(f.fake->nodes[0].running && !f.fake->nodes[0].file_wiped);
+    check_proof(&f, FAULT_HEALED, PROOF_CONFIRMED);
+    teardown(&f);
+}
+
 /* ---- partitions ---- */
 
 static void
@@ -514,6 +659,48 @@ test_one_way_is_really_one_way(void)
         check_proof(&f, FAULT_EFFECT, PROOF_MISMATCH);
         teardown(&f);
     }
+}
+
+/* What is dropped in the guests is what shape.h says, link by link. */
+static void
+test_drawn_shapes_are_those_of_the_fabric(void)
+{
+    for (unsigned shape = SHAPE_ONE; shape < SHAPE_COUNT; shape++) {
+        for (uint64_t seed = 1; seed < 20; seed++) {
+            struct shape_input in = {.seed = seed,
+                                     .node_count = NODES,
+                                     .primary = shape == SHAPE_ISOLATE_PRIMARY
+                                                    ? 0
+                                                    : SHAPE_NO_PRIMARY};
+            char *params = xasprintf("{\"shape\":\"%s\"}", shape_name(shape));
+            struct link_set links;
+            struct fixture f;
+
+            setup(&f, "partition", params, 0x1f);
+            f.fault.seed = seed;
+            inject(&f);
+            CHECK_OK(shape_links(shape, &in, &links, &f.err), &f.err);
+            for (unsigned a = 0; a < NODES; a++)
+                for (unsigned b = 0; b < NODES; b++)
+                    if (a != b)
+                        check_link(&f, a, b, !link_set_has(&links, a, b));
+            teardown(&f);
+            free(params);
+        }
+    }
+}
+
+static void
+test_drawn_shapes_are_of_all_nodes(void)
+{
+    struct fixture f;
+
+    setup(&f, "partition", "{\"shape\":\"bridge\"}", 3);
+    json_decref(fault_undo_record(&f.fault));
+    fault_journalled(&f.fault);
+    CHECK_INT(fault_inject(&f.fault, &f.err), -1);
+    CHECK(strstr(f.err.text, "'target: all'") != NULL);
+    teardown(&f);
 }
 
 static void
@@ -667,11 +854,26 @@ test_bad_params_are_refused(void)
         {"stop", "{\"timeout\":5}", "timeout: not a duration"},
         {"stop", "{\"timeout\":\"5s\",\"x\":1}", "unknown key 'x'"},
         {"partition", "{\"shape\":\"ring\"}",
-         "shape: 'ring' is not one of isolate, halves, one_way"},
+         "shape: 'ring' is not one of isolate, halves, one_way, one, minority, "
+         "majority, majorities-ring, bridge, isolate-primary, one-way, random"},
         {"partition", "{\"shape\":3}", "shape: not a string"},
-        {"partition", "{\"direction\":\"in\"}", "only shape one_way"},
+        {"partition", "{\"direction\":\"in\"}", "only shapes one_way"},
         {"partition", "{\"shape\":\"one_way\",\"direction\":\"up\"}",
          "direction: 'up' is not one of in, out"},
+        {"clock-bump", "{\"step\":999}", "step: less than 1000 ms"},
+        {"clock-drift", "{\"ppm\":-9999}", "ppm: less than 10000"},
+        {"clock-drift", "{\"ppm\":200000}", "ppm: not a number from"},
+        {"clock-strobe", "{\"half_period\":\"1ms\"}", "half_period: not 10ms"},
+        {"clock-freeze", "{\"grain\":\"1s\"}", "grain: not 1ms to 200ms"},
+        {"file-flip", "{\"file\":\"../x\"}", "file: no path below the data"},
+        {"file-flip", "{\"bytes\":1}", "unknown key 'bytes'"},
+        {"file-truncate", "{\"daemon\":\"running\",\"heal\":\"restore\"}",
+         "heal: what a running daemon has cannot be restored"},
+        {"netem", "{\"delay\":\"10ms\"}", "delay: not 50ms to 2s"},
+        {"netem", "{\"loss\":0.01}", "loss: not a number from"},
+        {"netem", "{\"jitter\":\"5s\"}", "jitter: more than the delay"},
+        {"disk-fill", "{\"reserve\":-1}", "reserve: not a number from"},
+        {"cpu-pressure", "{\"burners\":0}", "burners: not a number from"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -761,9 +963,17 @@ main(void)
     RUN(test_pause_is_not_healed_by_another_process);
     RUN(test_timers_heal_without_a_driver);
     RUN(test_pause_works_without_svc);
+    RUN(test_clock_heal_is_mended_by_the_host);
+    RUN(test_slow_answers_tell_nothing_of_a_clock);
+    RUN(test_a_harm_that_ended_is_a_mismatch);
+    RUN(test_the_program_is_put_there_again);
+    RUN(test_nodes_of_this_machine_are_not_for_clocks);
+    RUN(test_file_harm_keeps_the_daemon_down_until_healed);
     RUN(test_isolate_cuts_each_target_from_all);
     RUN(test_halves_keep_each_side_whole);
     RUN(test_one_way_is_really_one_way);
+    RUN(test_drawn_shapes_are_those_of_the_fabric);
+    RUN(test_drawn_shapes_are_of_all_nodes);
     RUN(test_one_way_needs_packets_in_the_open_direction);
     RUN(test_partition_sees_its_rules_vanish);
     RUN(test_partition_checks_the_pairs_it_left_alone);

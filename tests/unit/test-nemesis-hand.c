@@ -112,7 +112,8 @@ test_each_fault_by_hand(void)
 
         if (!fault_available(all[i], &h.f.fake->world))
             continue;
-        answer = inject(&h, all[i]->name, "n2", "{}");
+        answer =
+            inject(&h, all[i]->name, "n2", fixture_params_of(all[i]->name));
         if (answer == NULL)
             printf("# %s: %s\n", all[i]->name, h.f.err.text);
         CHECK(answer != NULL);
