@@ -13,6 +13,7 @@
 
 #include "harness/base/arena.h"
 #include "nemesis/boot.h"
+#include "nemesis/fanout.h"
 #include "nemesis/guest.h"
 #include "nemesis/params.h"
 
@@ -40,25 +41,27 @@ boot_id(const struct fault_world *w, unsigned node,
     return 0;
 }
 
+static int
+boot_remember_node(void *ctx, unsigned node, struct error *err)
+{
+    struct fault *f = ctx;
+    struct boot_fault *b = f->state;
+    struct system_node n = world_node(f->world, node);
+    struct process_id id = {0};
+
+    if (f->world->system->process(&n, &id, err) < 0 ||
+        boot_id(f->world, node, b->before[node], err) < 0)
+        return -1;
+    id.starts = 0; /* the next boot counts anew */
+    b->daemon.before[node] = id;
+    b->daemon.acted[node] = id.pid != 0;
+    return 0;
+}
+
 int
 boot_remember(struct fault *f, struct error *err)
 {
-    struct boot_fault *b = f->state;
-
-    for (unsigned i = 0; i < f->world->cluster->node_count; i++) {
-        struct system_node n = world_node(f->world, i);
-        struct process_id id = {0};
-
-        if (!(f->targets >> i & 1))
-            continue;
-        if (f->world->system->process(&n, &id, err) < 0 ||
-            boot_id(f->world, i, b->before[i], err) < 0)
-            return -1;
-        id.starts = 0; /* the next boot counts anew */
-        b->daemon.before[i] = id;
-        b->daemon.acted[i] = id.pid != 0;
-    }
-    return 0;
+    return fanout(f->targets, boot_remember_node, f, err);
 }
 
 struct boot_look {

@@ -125,6 +125,23 @@ row_prove(struct fault *fault, enum fault_phase phase, const char *what)
     CHECK_STR(proof_name(proof), "confirmed");
 }
 
+/* 400 KiB past the page cache, and no flush: something to lose, unless the
+ * file system's own commit, every 5 s, comes before the cut. */
+static void
+row_write(node_set targets)
+{
+    const char *argv[] = {"sh", "-c",
+                          "dd if=/dev/zero of=/data/lost bs=4096 count=100\n"
+                          "sync\n"
+                          "tr '\\0' x </dev/zero | dd iflag=fullblock bs=4096 "
+                          "count=100 of=/data/lost conv=notrunc oflag=direct",
+                          NULL};
+
+    for (unsigned i = 0; i < NODES; i++)
+        if (targets >> i & 1)
+            CHECK_OK(remote_run(&f.site.remotes[i], argv, &f.err), &f.err);
+}
+
 static void
 row_run(size_t i)
 {
@@ -140,6 +157,8 @@ row_run(size_t i)
     CHECK_OK(fault_setup(&fault, &f.err), &f.err);
     undo = fault_undo_record(&fault);
     fault_journalled(&fault);
+    if (strcmp(matrix[i].fault, "power-cut") == 0)
+        row_write(matrix[i].targets);
     CHECK_OK(fault_inject(&fault, &f.err), &f.err);
     row_prove(&fault, FAULT_EFFECT, "effect");
     row_prove(&fault, FAULT_EFFECT, "before heal");
