@@ -61,6 +61,9 @@ add_quota(struct calls *c, const struct history_op *o)
     if (f == 0) {
         model_words_add64(&w, (int64_t)o->op.n);
         model_words_add64(&w, (int64_t)o->op.m);
+    } else {
+        model_words_add64(&w,
+                          o->complete == HISTORY_OPEN ? -1 : o->answer.balance);
     }
     c->list[i] = model_words_list(c, &w);
     set_result(c, i, o, codes);
@@ -80,12 +83,10 @@ add_pool(struct calls *c, const struct history_op *o)
                                         "insufficient_capacity",
                                         "hold_expired",
                                         NULL};
-    uint32_t f = place_of(functions, o->op.function), i;
+    uint32_t f = place_of(functions, o->op.function);
+    uint32_t i = append(c, o, f);
     struct model_words w = {0};
 
-    if (f == 4 && o->complete == HISTORY_OPEN)
-        return; /* as the model's decoder does */
-    i = append(c, o, f);
     c->a[i] = f <= 1 ? value_of_int(c, 1000 + (int64_t)o->op.a) : VALUE_ABSENT;
     c->b[i] = f != 0 ? value_of_int(c, (int64_t)o->op.b) : VALUE_ABSENT;
     model_words_add64(&w, slot_told(o));
@@ -95,27 +96,33 @@ add_pool(struct calls *c, const struct history_op *o)
     set_result(c, i, o, codes);
 }
 
+/* The list: the version, then of a read the value; of a cas that was refused
+ * the value alone. */
 static void
 add_block(struct calls *c, const struct history_op *o)
 {
     static const char *const functions[] = {"read", "write", "cas", NULL};
     uint32_t f = place_of(functions, o->op.function), i;
+    uint32_t value = value_of_int(c, (int64_t)o->answer.value);
+    uint32_t words[2] = {value_of_int(c, (int64_t)o->answer.version), value};
     bool open = o->complete == HISTORY_OPEN;
 
-    if (f == REGISTER_READ && open)
-        return;
+    if (f == 0 && open)
+        return; /* a read without an answer tells nothing */
     i = append(c, o, f);
     c->key[i] = value_of_int(c, (int64_t)o->op.a);
-    if (f == REGISTER_READ) {
-        c->result[i] = value_of_int(c, (int64_t)o->answer.value);
-    } else if (f == REGISTER_WRITE) {
-        c->a[i] = value_of_int(c, (int64_t)o->op.n);
-    } else {
-        c->a[i] = value_of_int(c, (int64_t)o->op.b);
+    if (f != 0)
+        c->a[i] = value_of_int(c, (int64_t)(f == 2 ? o->op.b : o->op.n));
+    if (f == 2)
         c->b[i] = value_of_int(c, (int64_t)o->op.n);
-        if (!open)
-            c->result[i] = strcmp(o->answer.code, "ok") == 0;
+    if (open)
+        return;
+    if (f == 0) {
+        c->list[i] = calls_list(c, words, 2);
+        return;
     }
+    c->result[i] = strcmp(o->answer.code, "ok") == 0;
+    c->list[i] = calls_list(c, c->result[i] == 1 ? words : &value, 1);
 }
 
 static const struct model_ops *
@@ -123,7 +130,7 @@ model_of(enum machine_kind kind)
 {
     return kind == MACHINE_QUOTA  ? &model_quota
            : kind == MACHINE_POOL ? &model_pool
-                                  : &model_cas_register;
+                                  : &model_block;
 }
 
 bool
@@ -135,8 +142,6 @@ history_judge_model(const struct sim_history *h, enum machine_kind kind,
     struct check_result r;
     bool valid;
 
-    if (kind == MACHINE_BLOCK)
-        c->initial = value_of_int(c, 0);
     c->rank_count = h->ranks;
     for (uint32_t i = 0; i < h->count; i++) {
         const struct history_op *o = &h->ops[i];

@@ -174,6 +174,9 @@ take_outcome(const struct outcome *o, struct machine_answer *ret)
     ret->lease = o->lease.lo;
     ret->epoch = o->epoch;
     ret->deadline = o->deadline;
+    ret->balance = (o->has & OUTCOME_BALANCE) != 0 ? (int64_t)o->balance : -1;
+    ret->version = (o->has & OUTCOME_VERSION) != 0 ? o->version : 0;
+    ret->value = (o->has & OUTCOME_VALUE) != 0 ? o->value : 0;
 }
 
 /* Of an expire entry: late is allowed, early is not. */
@@ -466,6 +469,8 @@ machine_read(const struct machine *m, const struct machine_op *op,
         ret->found = true;
         ret->value =
             (uint64_t)json_integer_value(json_object_get(json, "value"));
+        ret->version =
+            (uint64_t)json_integer_value(json_object_get(json, "version"));
         json_decref(json);
     }
 }

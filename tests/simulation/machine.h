@@ -61,9 +61,11 @@ struct machine_answer {
     bool recorded, cached, has_lease, has_deadline, found, retired;
     uint64_t view, index, slot; /* reads: index is what was applied */
     uint64_t lease, epoch, deadline;
+    int64_t balance; /* -1: not told */
+    uint64_t version, value;
     /* reads */
     const char *state;
-    uint64_t version, value, holder, created;
+    uint64_t holder, created;
     unsigned list_count;
     uint64_t list[MACHINE_LIST_MAX];
     /* ticks */

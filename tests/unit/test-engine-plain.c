@@ -597,7 +597,7 @@ model_call(struct world *w, const struct request *q, const struct answer *a)
     if (w->spec.kind == QUOTA) {
         w->calls->key[i] = (uint32_t)q->a;
         model_words_add64(&words, (int64_t)(f == 0 ? q->b : q->n));
-        model_words_add64(&words, (int64_t)q->n);
+        model_words_add64(&words, f == 0 ? (int64_t)q->n : a->balance);
         model_words_add64(&words, (int64_t)q->m);
     } else {
         w->calls->a[i] = f <= 1 ? 100 + (uint32_t)q->a : VALUE_ABSENT;
