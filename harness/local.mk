@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libordeal-driver.a
 libordeal_driver_a_SOURCES = \
 	%D%/deploy.c %D%/deploy.h \
+	%D%/failure.c %D%/failure.h \
 	%D%/gate/claims.c %D%/gate/claims.h \
 	%D%/gate/gate.c %D%/gate/gate.h \
 	%D%/gate/lane.c %D%/gate/lane.h \
@@ -21,6 +22,7 @@ libordeal_driver_a_SOURCES = \
 	%D%/run.c %D%/run.h \
 	%D%/run-cluster.c \
 	%D%/run-exits.c \
+	%D%/run-failure.c \
 	%D%/run-internal.h \
 	%D%/run-load.c \
 	%D%/run-network.c \
@@ -56,13 +58,16 @@ ordeal_LDADD = libordeal-driver.a $(ORDEAL_NEMESIS_LIBS) \
 ORDEAL_DRIVER_LIBS = libordeal-driver.a $(YAML_LIBS) $(ORDEAL_ARTIFACTS_LIBS)
 
 scenariosdir = $(pkgdatadir)/scenarios
-dist_scenarios_DATA = scenarios/bugs.yaml scenarios/claims.yaml
+dist_scenarios_DATA = scenarios/bugs.yaml scenarios/claims.yaml \
+	scenarios/failure-matrix.yaml
 familiesdir = $(pkgdatadir)/scenarios/families
 dist_families_DATA = \
 	scenarios/families/ambiguous_write_retry.yaml \
 	scenarios/families/block_register.yaml \
 	scenarios/families/expiration_and_recovery.yaml \
 	scenarios/families/failover_read_fences.yaml \
+	scenarios/families/failures.yaml \
+	scenarios/families/failures_short_log.yaml \
 	scenarios/families/lease_safety.yaml \
 	scenarios/families/pool_holds.yaml \
 	scenarios/families/quota.yaml \
@@ -71,6 +76,22 @@ dist_families_DATA = \
 nemesesdir = $(pkgdatadir)/scenarios/nemesis
 dist_nemeses_DATA = \
 	scenarios/nemesis/clock.yaml \
+	scenarios/nemesis/backup_crash_during_catch_up.yaml \
+	scenarios/nemesis/clock_jump.yaml \
+	scenarios/nemesis/corrupted_log.yaml \
+	scenarios/nemesis/corrupted_metadata.yaml \
+	scenarios/nemesis/corrupted_snapshot.yaml \
+	scenarios/nemesis/disk_full.yaml \
+	scenarios/nemesis/full_split.yaml \
+	scenarios/nemesis/interrupted_snapshot_transfer.yaml \
+	scenarios/nemesis/majority_partition.yaml \
+	scenarios/nemesis/minority_partition.yaml \
+	scenarios/nemesis/power_cut_of_all.yaml \
+	scenarios/nemesis/primary_crash_after_quorum.yaml \
+	scenarios/nemesis/primary_crash_after_reply.yaml \
+	scenarios/nemesis/primary_crash_before_quorum.yaml \
+	scenarios/nemesis/primary_crash_before_reply.yaml \
+	scenarios/nemesis/truncated_log.yaml \
 	scenarios/nemesis/control.yaml \
 	scenarios/nemesis/crash-restart.yaml \
 	scenarios/nemesis/fabric-partition.yaml \
@@ -78,5 +99,6 @@ dist_nemeses_DATA = \
 	scenarios/nemesis/partition-heal.yaml \
 	scenarios/nemesis/power-cut.yaml
 suitesdir = $(pkgdatadir)/scenarios/suites
-dist_suites_DATA = scenarios/suites/nightly.yaml \
+dist_suites_DATA = scenarios/suites/failure-matrix.yaml \
+	scenarios/suites/nightly.yaml \
 	scenarios/suites/release-gate.yaml scenarios/suites/smoke.yaml

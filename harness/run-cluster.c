@@ -15,6 +15,7 @@
 #include "harness/base/log.h"
 #include "harness/base/rng.h"
 #include "harness/deploy.h"
+#include "harness/failure.h"
 #include "harness/paths.h"
 #include "harness/readiness.h"
 #include "harness/run-internal.h"
@@ -144,6 +145,15 @@ run_check_bug(struct run *r, struct error *err)
     return 0;
 }
 
+static int
+run_find_failure(struct run *r, struct error *err)
+{
+    if (r->scenario->failure == NULL)
+        return 0;
+    r->failure = failure_find(r->scenario->failure, err);
+    return r->failure == NULL ? -1 : 0;
+}
+
 static json_t *
 run_history_meta(const struct run *r)
 {
@@ -249,7 +259,7 @@ run_phase_plan(struct run *r, struct error *err)
     r->scenario = scenario_load(r->options->scenario, err);
     if (r->scenario == NULL || run_apply_options(r, err) < 0 ||
         run_find_parts(r, err) < 0 || run_plan_faults(r, err) < 0 ||
-        run_check_bug(r, err) < 0)
+        run_check_bug(r, err) < 0 || run_find_failure(r, err) < 0)
         return -1;
     r->replica_path = paths_program("ordeal-replica");
     r->harm_path = paths_program("ordeal-harm");

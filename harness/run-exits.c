@@ -32,10 +32,19 @@ run_exit_is_asked_for(const struct run *r, unsigned node, const char *how)
            (r->nemesis != NULL && nemesis_may_exit(r->nemesis, node, number));
 }
 
+/* Of those, a refusal to start on what it found (docs/REPLICA.md). */
+static bool
+run_exit_is_refusal(const char *how)
+{
+    int number = 0;
+
+    return sscanf(how, "exit status %d", &number) == 1 &&
+           (number == 76 || number == 77);
+}
+
 /* Looks through one console; what is found is added to 'text'. */
 static unsigned
-run_exits_of(const struct run *r, unsigned index, char *console,
-             struct buf *text)
+run_exits_of(struct run *r, unsigned index, char *console, struct buf *text)
 {
     const char *node = r->site.cluster.nodes[index].name;
     CLEANUP_FREE char *mark = xasprintf("service %s: pid ", r->system->name);
@@ -47,8 +56,11 @@ run_exits_of(const struct run *r, unsigned index, char *console,
         const char *what = strstr(line, mark);
         const char *how = what == NULL ? NULL : strstr(what, "ended, ");
 
-        if (how == NULL ||
-            run_exit_is_asked_for(r, index, how + strlen("ended, ")))
+        if (how == NULL)
+            continue;
+        how += strlen("ended, ");
+        r->refused[index] = r->refused[index] || run_exit_is_refusal(how);
+        if (run_exit_is_asked_for(r, index, how))
             continue;
         if (count++ < RUN_EXITS_NAMED_MAX)
             buf_printf(text,

@@ -32,6 +32,7 @@ struct run {
     char *replica_path, *image_dir;
     char *harm_path;     /* host path of ordeal-harm */
     json_t *expectation; /* of the planted bug, or NULL */
+    json_t *failure;     /* row of the failure matrix, or NULL */
     const struct provider_ops *provider;
     const struct system_ops *system;
     struct system_options system_options;
@@ -63,6 +64,9 @@ struct run {
     json_t *analysis;            /* the analyzer's result */
     json_t *own_checkers; /* results the analyzer cannot have: an array */
     bool serves;          /* again, after the heal */
+    /* How each node came back, by its status at the end. */
+    char recovery[NODE_COUNT_MAX][32];
+    bool refused[NODE_COUNT_MAX]; /* a daemon there refused to start */
     int64_t started_wall_ns, started_ns;
 
     pthread_mutex_t lock; /* guards what the progress thread reads: */
@@ -86,7 +90,10 @@ void run_write_status(struct run *r, const char *state);
 /* One line of JSON on standard output; takes the reference. */
 void run_tell(const struct run *r, json_t *line);
 
-/* Adds unexpected_exit to own_checkers. */
+/* Adds failure_outcome to the analysis, when the scenario shows a failure. */
+void run_judge_failure(struct run *r);
+
+/* Adds unexpected_exit to own_checkers; says which nodes refused to start. */
 void run_judge_exits(struct run *r);
 
 /* run-network.c: the cluster's wire, before, during and after the load. */

@@ -135,6 +135,9 @@ run_note_status(struct run *r, unsigned node)
         r->system->status(&r->site.cluster, node, RUN_ASK_TIMEOUT_NS, &status,
                           &err) < 0)
         return;
+    if (status.role != ROLE_UNKNOWN)
+        snprintf(r->recovery[node], sizeof(r->recovery[node]), "%s",
+                 status.recovery);
     arena_init(&arena);
     fields_set_int(&arena, &note.fields, "role", status.role);
     fields_set_int(&arena, &note.fields, "term", (int64_t)status.term);
@@ -230,6 +233,7 @@ run_phase_analyse(struct run *r, struct error *err)
         return -1;
     checkers = json_object_get(r->analysis, "checkers");
     json_array_extend(checkers, r->own_checkers);
+    run_judge_failure(r);
     return bundle_add_json(r->bundle, "analysis.json", r->analysis, err);
 }
 

@@ -216,6 +216,7 @@ run_release(struct run *r)
     json_decref(r->analysis);
     json_decref(r->own_checkers);
     json_decref(r->expectation);
+    json_decref(r->failure);
     free(r->replica_path);
     free(r->harm_path);
     free(r->image_dir);

@@ -18,7 +18,8 @@
 #define COMPOSE_WINDOW_DEFAULT_NS (60 * NS_PER_S)
 
 /* Keys of a nemesis file that are not the schedule's. */
-static const char *const nemesis_keys[] = {"description", "window", "evidence"};
+static const char *const nemesis_keys[] = {"description", "window", "evidence",
+                                           "failure"};
 
 /* "scenarios/DIR/NAME.yaml" as an object.  NULL without an error: no file. */
 static json_t *
@@ -131,6 +132,8 @@ compose_join(const char *id, json_t *family, const json_t *nemesis)
                                      then == NULL ? "" : then));
     if (window != NULL)
         json_object_set(family, "window", window);
+    if (json_object_get(nemesis, "failure") != NULL)
+        json_object_set(family, "failure", json_object_get(nemesis, "failure"));
     if (json_object_size(schedule) > 0)
         json_object_set(family, "nemesis", schedule);
     json_object_set_new(family, "evidence", evidence);

@@ -367,6 +367,7 @@ scenario_read(struct scenario *s, json_t *root, struct error *err)
     s->vcpus = scenario_take_uint(&r, "vcpus", 1, 1, 64);
     s->data_disk_mib = scenario_take_uint(&r, "data_disk_mib", 256, 16, 65536);
     s->expect = scenario_take_string(&r, "expect", NULL);
+    s->failure = scenario_take_string(&r, "failure", NULL);
     s->capture = scenario_take_capture(&r);
     links = scenario_take(&r, "links");
     evidence = scenario_take(&r, "evidence");
@@ -454,6 +455,7 @@ scenario_free(struct scenario *s)
     free(s->provider);
     free(s->workload);
     free(s->expect);
+    free(s->failure);
     json_decref(s->system_params);
     json_decref(s->workload_params);
     json_decref(s->schedule);

@@ -47,7 +47,8 @@ struct scenario {
     enum scenario_capture capture;
     struct scenario_links links;
     struct scenario_evidence evidence;
-    char *expect; /* checker that must find a violation, or NULL */
+    char *expect;  /* checker that must find a violation, or NULL */
+    char *failure; /* row of the failure matrix that it shows, or NULL */
 };
 
 /* 'name' is an id, or a path when it has a '/' or ends in .yaml. */

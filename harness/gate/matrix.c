@@ -8,6 +8,7 @@
 #include "harness/gate/matrix.h"
 #include "harness/readiness.h"
 #include "harness/scenario.h"
+#include "nemesis/schedule.h"
 #include "workloads/workload.h"
 
 static const char *const matrix_row_keys[] = {"scenario", "window", "bug",
@@ -40,6 +41,20 @@ bool
 matrix_row_shortened(const struct matrix_row *row)
 {
     return row->window_ns < row->full_window_ns;
+}
+
+/* The same of its faults: one that this program does not know, for example. */
+static char *
+matrix_blocked_plan(const struct scenario *s, int64_t window_ns)
+{
+    struct error err = {0};
+    struct plan plan = {0};
+
+    if (plan_build(s->schedule, 0, window_ns, (unsigned)s->node_count, &plan,
+                   &err) < 0)
+        return xstrdup(err.text);
+    plan_release(&plan);
+    return NULL;
 }
 
 /* What the row is expected to find: of a planted bug, or of a canary. */
@@ -136,13 +151,17 @@ matrix_row_load(const json_t *run, size_t number,
         .blocked = matrix_blocked(s, bug),
     };
     result = matrix_expect(ret, s, err);
-    scenario_free(s);
-    if (result < 0 ||
-        matrix_window(json_object_get(run, "window"), &ret->window_ns, err) < 0)
-        return error_wrap(err, "run %zu of the suite (%s)", number, id);
+    if (result == 0)
+        result =
+            matrix_window(json_object_get(run, "window"), &ret->window_ns, err);
     if (o->window_ns > 0)
         ret->window_ns = o->window_ns;
-    return 0;
+    if (result == 0 && ret->blocked == NULL)
+        ret->blocked = matrix_blocked_plan(s, ret->window_ns);
+    scenario_free(s);
+    return result == 0
+               ? 0
+               : error_wrap(err, "run %zu of the suite (%s)", number, id);
 }
 
 /* The suite's own object, or one made of all scenarios.  New reference. */

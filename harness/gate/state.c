@@ -9,6 +9,7 @@
 #include "harness/base/clock.h"
 #include "harness/base/file.h"
 #include "harness/base/rng.h"
+#include "harness/failure.h"
 #include "harness/gate/state.h"
 
 static json_t *
@@ -273,6 +274,8 @@ gate_attempt_keep(json_t *attempt, const json_t *manifest)
         if (name != NULL)
             json_object_set(checkers, name,
                             json_object_get(checker, "verdict"));
+        if (name != NULL && strcmp(name, FAILURE_CHECKER) == 0)
+            json_object_set(attempt, "failure", checker);
     }
     json_object_set_new(attempt, "checkers", checkers);
     faults = json_object_get(manifest, "faults");

@@ -223,6 +223,31 @@ table_print_claims(const json_t *state)
     }
 }
 
+/* The first row whose run shows a failure has the whole table printed. */
+static void
+table_print_failures(const json_t *state)
+{
+    bool begun = false;
+    size_t i;
+    json_t *row;
+
+    json_array_foreach (gate_state_rows(state), i, row) {
+        const json_t *failure =
+            json_object_get(gate_row_attempt(row), "failure");
+        const char *observed = table_text(failure, "observed");
+
+        if (failure == NULL)
+            continue;
+        if (!begun)
+            printf("\n%-32s %-21s %-21s\n", "FAILURE", "EXPECTED", "OBSERVED");
+        begun = true;
+        printf("%-32s %-21s %-21s %s\n", table_text(failure, "failure"),
+               table_text(failure, "expected"),
+               observed[0] == '\0' ? "fits no outcome" : observed,
+               table_text(failure, "reason"));
+    }
+}
+
 void
 gate_print(const json_t *state, const char *dir)
 {
@@ -236,6 +261,7 @@ gate_print(const json_t *state, const char *dir)
     json_array_foreach (gate_state_rows(state), i, row) {
         table_print_row(row);
     }
+    table_print_failures(state);
     table_print_claims(state);
     printf("\n%s  gate %s  (seed %s)\n", table_text(state, "status"),
            table_text(state, "suite"), table_text(state, "seed"));
@@ -293,6 +319,29 @@ table_markdown_row(struct buf *out, const json_t *row)
 }
 
 static void
+table_markdown_failures(struct buf *out, const json_t *state)
+{
+    size_t i;
+    json_t *row;
+
+    buf_puts(out, "\n## Failures\n\n| failure | expected | observed | why "
+                  "|\n|---|---|---|---|\n");
+    json_array_foreach (gate_state_rows(state), i, row) {
+        const json_t *failure =
+            json_object_get(gate_row_attempt(row), "failure");
+
+        if (failure == NULL)
+            continue;
+        buf_puts(out, "|");
+        table_cell(out, table_text(failure, "failure"));
+        table_cell(out, table_text(failure, "expected"));
+        table_cell(out, table_text(failure, "observed"));
+        table_cell(out, table_text(failure, "reason"));
+        buf_puts(out, "\n");
+    }
+}
+
+static void
 table_markdown(struct buf *out, const json_t *state)
 {
     size_t i;
@@ -313,6 +362,7 @@ table_markdown(struct buf *out, const json_t *state)
     json_array_foreach (gate_state_rows(state), i, item) {
         table_markdown_row(out, item);
     }
+    table_markdown_failures(out, state);
     buf_puts(out, "\n## Claims\n\n| state | claim | what is not proven | "
                   "residual risk | owner | first proof that would close it "
                   "|\n|---|---|---|---|---|---|\n");
