@@ -12,9 +12,13 @@ EXTRA_DIST += %D%/tidy.sh
 # check-fast: each commit.  check: that and what needs minutes.  The parts that
 # need virtual machines are check-e2e (tests/check-all runs all of it).
 TIDY_TESTS = %D%/tidy.sh
-.PHONY: check-fast check-unit check-tidy check-e2e
+.PHONY: check-fast check-unit check-rest check-tidy check-e2e
 check-unit: $(check_PROGRAMS)
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(UNIT_TESTS)'
+# What check has beside the unit tests: processes and their timing, one by one.
+check-rest: all $(check_PROGRAMS)
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS \
+		TESTS='$(filter-out $(UNIT_TESTS),$(TESTS))'
 check-tidy:
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(TIDY_TESTS)'
 check-fast: $(check_PROGRAMS)
