@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # A gate over two lanes: a clean run and a planted bug; killed in the middle, it
-# is continued; what it leaves is a table, claims and nothing else.
+# is continued; what it leaves is a table, claims and nothing else.  And a run of
+# a system that is described by a YAML file.
 # shellcheck source=tests/lib/tap.sh
 . "${ORDEAL_SRCDIR:?}/tests/lib/tap.sh"
 need_vm
@@ -41,5 +42,19 @@ check 'and JUnit without failures' grep -q 'failures="0" errors="0"' \
     "${state%/*}/junit.xml"
 check_status 'a finished gate cannot be resumed as the last' 64 \
     "$ordeal" gate --resume last
+
+# A daemon that the driver knows only by a YAML file.
+cat >"$work/mine.yaml" <<END
+binary: $ORDEAL_BUILDDIR/ordeal-replica
+arguments: [--node, "{node}", --cluster, "{cluster}", --data, "{data}",
+            --listen, "0.0.0.0:{client_port}",
+            {each: [--peer, "{node}={address}:{peer_port}"]}]
+first_start: [--new-cluster]
+capabilities: [allocator]
+END
+check_status "a user's own daemon passes a run" 0 "$ordeal" run \
+    reservation_contention-control --window 5s --system "$work/mine.yaml"
+check 'as system custom' json_is "$work/runs/latest/manifest.json" \
+    'j["system"] == "custom"'
 check 'nothing is left' nothing_left
 done_testing
