@@ -147,6 +147,18 @@ file_mark(const struct fault_world *w, const char *fault,
              fault);
 }
 
+/* The data directory as it was some time ago. */
+static void
+file_old(const struct fault_world *w, const char *fault,
+         char ret[static FILE_PATH_MAX])
+{
+    size_t len;
+
+    file_mark(w, fault, ret);
+    len = strlen(ret);
+    snprintf(ret + len, FILE_PATH_MAX - len, "/old");
+}
+
 static void
 file_path(const struct fault *f, const struct file_node *n,
           char ret[static FILE_PATH_MAX])
@@ -184,24 +196,42 @@ static const struct guest_script file_list_script = {
     "for p; do for f in $p; do [ ! -s \"$f\" ] || echo \"$f\"; done; done\n"
     "exit 0\n"};
 
+/* $1 the data directory, $2 an older copy of it, then patterns: what changed.
+ */
+static const struct guest_script file_changed_script = {
+    "ordeal-file-changed",
+    "cd \"$1\" || exit 1\nold=$2\nshift 2\n"
+    "for p; do for f in $p; do\n"
+    "[ ! -s \"$f\" ] || [ ! -s \"$old/$f\" ] || cmp -s \"$f\" \"$old/$f\" ||\n"
+    "echo \"$f\"\ndone; done\nexit 0\n"};
+
 /* One of those that the patterns name, by the seed. */
 static int
 file_choose(struct fault *f, unsigned node, struct rng *rng, struct error *err)
 {
     struct file_fault *s = f->state;
-    const char *args[FILE_LIST_MAX] = {f->world->system->data_dir, s->pattern};
+    bool changed = s->kind == FILE_ROLLBACK;
+    char old[FILE_PATH_MAX];
+    const char *args[FILE_LIST_MAX] = {f->world->system->data_dir};
+    size_t at = 1;
     char *lines[FILE_LIST_MAX], *save = NULL;
     CLEANUP(exec_result_release) struct exec_result result;
     unsigned count = 0;
 
+    file_old(f->world, f->ops->name, old);
+    if (changed)
+        args[at++] = old;
+    if (s->pattern != NULL)
+        args[at++] = s->pattern;
     for (size_t i = 0;
          s->pattern == NULL && f->world->system->data_files[i] != NULL; i++) {
-        assert(i + 2 < FILE_LIST_MAX);
-        args[i + 1] = f->world->system->data_files[i];
+        assert(at + 1 < FILE_LIST_MAX);
+        args[at++] = f->world->system->data_files[i];
     }
     exec_result_init(&result);
-    if (file_script(&f->world->remotes[node], &file_list_script, args, &result,
-                    err) < 0)
+    if (file_script(&f->world->remotes[node],
+                    changed ? &file_changed_script : &file_list_script, args,
+                    &result, err) < 0)
         return -1;
     for (char *line = result.out.data == NULL
                           ? NULL
@@ -212,8 +242,9 @@ file_choose(struct fault *f, unsigned node, struct rng *rng, struct error *err)
             lines[count++] = line;
     if (count == 0)
         return error_set(err, ERROR_ENVIRONMENT,
-                         "node '%s': no durable file to harm",
-                         f->world->cluster->nodes[node].name);
+                         "node '%s': no durable file to harm%s",
+                         f->world->cluster->nodes[node].name,
+                         changed ? ": none has changed" : "");
     snprintf(s->nodes[node].file, FILE_NAME_MAX, "%s",
              lines[rng_below(rng, count)]);
     return 0;
@@ -247,11 +278,12 @@ file_sha(struct fault *f, unsigned node, char ret[static FILE_SHA_SIZE],
 
 /* ---- inject ---- */
 
-/* $1 the mark, $2 the data, $3 what to heal by, $4 the file. */
+/* $1 the mark, $2 the data, $3 what to heal by, $4 "old": keep a copy. */
 static const struct guest_script file_mark_script = {
-    "ordeal-file-mark", "rm -rf \"$1\" && mkdir \"$1\" || exit 1\n"
-                        "cp -p \"$2/$4\" \"$1/old\" || exit 1\n"
-                        "sync\n"};
+    "ordeal-file-mark",
+    "rm -rf \"$1\" && mkdir \"$1\" || exit 1\n"
+    "[ \"$4\" != old ] || cp -a \"$2\" \"$1/old\" || exit 1\n"
+    "sync\n"};
 static const struct guest_script file_save_script = {
     "ordeal-file-save", "rm -rf \"$1/data\" && { [ \"$3\" != restore ] ||\n"
                         "cp -a \"$2\" \"$1/data\"; } || exit 1\n"
@@ -261,7 +293,8 @@ static int
 file_harm(struct fault *f, unsigned node, struct rng *rng, struct error *err)
 {
     struct file_fault *s = f->state;
-    char path[FILE_PATH_MAX], mark[FILE_PATH_MAX], old[FILE_PATH_MAX + 8];
+    char path[FILE_PATH_MAX], dir[FILE_PATH_MAX];
+    char old[FILE_PATH_MAX + FILE_NAME_MAX + 1];
     char amount[24], seed[24];
     const char *const flip[] = {"flip", path, amount, seed, NULL};
     const char *const cut[] = {"cut", path, amount, NULL};
@@ -271,8 +304,8 @@ file_harm(struct fault *f, unsigned node, struct rng *rng, struct error *err)
     json_t *answer;
 
     file_path(f, &s->nodes[node], path);
-    file_mark(f->world, f->ops->name, mark);
-    snprintf(old, sizeof(old), "%s/old", mark);
+    file_old(f->world, f->ops->name, dir);
+    snprintf(old, sizeof(old), "%s/%s", dir, s->nodes[node].file);
     snprintf(amount, sizeof(amount), "%" PRIu64,
              s->amount > 0 ? (uint64_t)s->amount : drawn);
     snprintf(seed, sizeof(seed), "%" PRIu64, rng_u64(rng) >> 1);
@@ -307,14 +340,14 @@ file_inject_node(void *ctx, unsigned node, struct error *err)
     struct system_node sn = world_node(f->world, node);
     char mark[FILE_PATH_MAX];
     const char *const args[] = {mark, f->world->system->data_dir,
-                                file_heals[s->heal], n->file, NULL};
+                                file_heals[s->heal],
+                                s->kind == FILE_ROLLBACK ? "old" : "", NULL};
     struct rng all, rng;
 
     rng_init(&all, f->seed);
     rng = rng_fork(&all, "file", node);
     file_mark(f->world, f->ops->name, mark);
-    if (file_choose(f, node, &rng, err) < 0 ||
-        file_run(sn.remote, &file_mark_script, args, err) < 0)
+    if (file_run(sn.remote, &file_mark_script, args, err) < 0)
         return -1;
     if (s->kind == FILE_ROLLBACK)
         clock_sleep_ns(f->world->clock, s->age_ns);
@@ -322,7 +355,8 @@ file_inject_node(void *ctx, unsigned node, struct error *err)
         (file_stop(f->world, node, err) < 0 ||
          file_run(sn.remote, &file_save_script, args, err) < 0))
         return -1;
-    if (file_sha(f, node, n->before, err) < 0 ||
+    if (file_choose(f, node, &rng, err) < 0 ||
+        file_sha(f, node, n->before, err) < 0 ||
         file_harm(f, node, &rng, err) < 0 ||
         file_sha(f, node, n->harmed, err) < 0)
         return -1;

@@ -89,6 +89,11 @@ check "no fault is beyond these machines ($missing)" [ -z "$missing" ]
 for fault in $faults; do
     check "$fault: it has a row" row "$fault"
     row "$fault" >/dev/null || continue
+    # It puts back what changed, and here nobody writes.
+    [ "$fault" != file-rollback ] || {
+        note 'file-rollback: proven under load, by guest-faults.sh'
+        continue
+    }
     check 'the cluster serves' serves
     check "$fault: effect and heal proven, healed twice" matrix_row "$fault"
     note "$(cut -c1-300 "$work/row.inject")"

@@ -233,7 +233,8 @@ fake_file_exec(struct fake_node *n, const char *const argv[],
         ret->status = n->file_marked ? 0 : 1;
     } else if (strcmp(argv[0], "rm") == 0) {
         n->file_marked = n->file_saved = false;
-    } else if (strcmp(script, "ordeal-file-list") == 0) {
+    } else if (strcmp(script, "ordeal-file-list") == 0 ||
+               strcmp(script, "ordeal-file-changed") == 0) {
         buf_puts(&ret->out, "log/1.log\nmeta\n");
     } else if (strcmp(script, "ordeal-file-mark") == 0) {
         n->file_marked = true;
