@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Real replicas as local processes: the clean one passes with each kind of
-# harm, each planted bug is caught.  Four runs at a time, about a minute.
+# harm, each planted bug is caught.  Four runs at a time, about two minutes.
 set -u
 # shellcheck source=tests/lib/tap.sh disable=SC1091
 . "${ORDEAL_SRCDIR:?}/tests/lib/tap.sh"
@@ -47,8 +47,23 @@ for bug in stale-read ack-before-commit forget-operations; do
     start "$bug" --seed 2 --bug "$bug"
 done
 wait
+# Every other workload, under a harm that suits it.
+for run in ambiguous_write_retry:mixed failover_read_fences:isolate \
+    expiration_and_recovery:kill lease_safety:pause; do
+    start "${run%:*}" --seed 5 --workload "${run%:*}" --harm "${run#*:}"
+done
+wait
+for run in retry_pressure:kill quota:isolate pool_holds:mixed \
+    block_register:kill; do
+    start "${run%:*}" --seed 5 --workload "${run%:*}" --harm "${run#*:}"
+done
+wait
 window=10
-for bug in double-allocation early-expiry ignore-epoch; do
+for bug in double-allocation early-expiry ignore-epoch partial-bundle; do
+    start "$bug" --seed 3 --bug "$bug"
+done
+wait
+for bug in overspend overcommit stale-cas tick-on-backup; do
     start "$bug" --seed 3 --bug "$bug"
 done
 wait
@@ -57,8 +72,15 @@ for harm in none kill isolate pause; do
     check "nothing is found in a clean replica, harm '$harm'" \
         as_expected "$harm"
 done
+for workload in ambiguous_write_retry failover_read_fences \
+    expiration_and_recovery lease_safety retry_pressure quota pool_holds \
+    block_register; do
+    check "nothing is found under the workload '$workload'" \
+        as_expected "$workload"
+done
 for bug in stale-read double-allocation forget-operations early-expiry \
-    ack-before-commit ignore-epoch; do
+    ack-before-commit ignore-epoch partial-bundle overspend overcommit \
+    stale-cas tick-on-backup; do
     check "the bug '$bug' is caught" caught "$bug"
 done
 done_testing
