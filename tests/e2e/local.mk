@@ -5,6 +5,7 @@ E2E_TESTS = \
 	%D%/image-reproducible.sh \
 	%D%/provider-vm.sh \
 	%D%/fault-machine.sh \
+	%D%/run-power-cut.sh \
 	%D%/guest-faults.sh \
 	%D%/cluster-by-hand.sh \
 	%D%/run-crash-restart.sh \

@@ -199,8 +199,10 @@ test_every_fault_has_a_row(void)
         const char *name = all[i]->name;
         size_t row = 0;
 
-        if (strncmp(name, "vm-", 3) != 0 && strncmp(name, "disk-", 5) != 0 &&
-            strcmp(name, "power-cut") != 0)
+        /* disk-fill fills the file system from inside. */
+        if ((strncmp(name, "vm-", 3) != 0 && strncmp(name, "disk-", 5) != 0 &&
+             strcmp(name, "power-cut") != 0) ||
+            strcmp(name, "disk-fill") == 0)
             continue;
         while (row < ARRAY_LEN(matrix) && strcmp(matrix[row].fault, name) != 0)
             row++;

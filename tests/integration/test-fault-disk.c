@@ -288,7 +288,8 @@ test_matrix_of_the_disks_faults(void)
                strcmp(matrix[row][0], all[i]->name) != 0)
             row++;
         CHECK(row < ARRAY_LEN(matrix) ||
-              strncmp(all[i]->name, "disk-", 5) != 0);
+              strncmp(all[i]->name, "disk-", 5) != 0 ||
+              strcmp(all[i]->name, "disk-fill") == 0); /* from inside */
     }
 }
 
@@ -318,6 +319,64 @@ test_undo_reaches_the_disk_by_its_directory(void)
         json_decref(record);
         teardown();
     }
+}
+
+/* A driver of its own: harms, has a client wait, says where, and stands still.
+ */
+static void
+doomed_driver(int out)
+{
+    setup("disk-stall", "{}");
+    CHECK_OK(fault_inject(&f.fault, &f.err), &f.err);
+    check_proof(FAULT_EFFECT, PROOF_CONFIRMED);
+    CHECK(write(out, f.disk.dir, sizeof(f.disk.dir)) ==
+          (ssize_t)sizeof(f.disk.dir));
+    for (;;)
+        pause();
+}
+
+/*
+ * Killed while a request waits: nbdkit lives on for its client, whose request
+ * the undo lets go; then recovery ends what is left.
+ */
+static void
+test_a_killed_driver_leaves_no_disk_and_no_waiter(void)
+{
+    json_t *record =
+        json_pack("{s:s, s:[s]}", "fault", "disk-stall", "nodes", "n1");
+    CLEANUP_FREE char *control = NULL, *wanted = NULL;
+    struct fake *fake = fake_new(3);
+    struct error err = {0};
+    char dir[sizeof(f.disk.dir)] = "";
+    int fds[2];
+    pid_t pid;
+
+    CHECK(pipe(fds) == 0);
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        doomed_driver(fds[1]);
+        _exit(1);
+    }
+    close(fds[1]);
+    CHECK(read(fds[0], dir, sizeof(dir)) == (ssize_t)sizeof(dir));
+    close(fds[0]);
+    kill(pid, SIGKILL);
+    CHECK(waitpid(pid, NULL, 0) == pid);
+    CHECK_INT(orphans_count(ORPHANS_NBDKIT, dir), 1);
+    control = xasprintf("%s/disk.ctl", dir);
+    wanted = xasprintf("%s/n1-data.ctl", dir);
+    CHECK_INT(symlink(control, wanted), 0);
+    snprintf(fake->cluster.runtime_dir, sizeof(fake->cluster.runtime_dir), "%s",
+             dir);
+    fake->world.clock = clock_monotonic();
+    CHECK_OK(fault_undo(&fake->world, record, &err), &err);
+    CHECK(platter_recover(dir, soon(), &err) >= 0);
+    CHECK_INT(orphans_count(ORPHANS_NBDKIT, dir), 0);
+    CHECK_OK(fault_undo(&fake->world, record, &err), &err); /* nothing there */
+    CHECK_OK(dir_remove(dir, &err), &err);
+    json_decref(record);
+    fake_free(fake);
 }
 
 /* Nothing was written where the rule is: no harm, and none is claimed. */
@@ -371,6 +430,7 @@ main(void)
     }
     RUN(test_matrix_of_the_disks_faults);
     RUN(test_undo_reaches_the_disk_by_its_directory);
+    RUN(test_a_killed_driver_leaves_no_disk_and_no_waiter);
     RUN(test_a_rule_that_hits_nothing_is_a_mismatch);
     RUN(test_a_stale_block_that_nobody_wrote_is_inconclusive);
     RUN(test_a_bit_that_was_overwritten_is_a_mismatch);
