@@ -164,8 +164,13 @@ up_make(struct site *site, const struct up_options *o, struct error *err)
         .data_disk_mib = 256,
         .given_up = up_given_up,
     };
+    /* By hand everything may be tried, also crashes at a given point. */
+    json_auto_t *params = json_pack("{s:[s]}", "arguments", "--crash-points");
     struct system_options system_options = {
-        .bug = o->bug, .binary = binary, .seed = rng_fresh_seed()};
+        .bug = o->bug,
+        .binary = binary,
+        .seed = rng_fresh_seed(),
+        .params = strcmp(o->system, "replica") == 0 ? params : NULL};
     unsigned primary;
 
     if (image_path(&image, err) < 0)

@@ -80,8 +80,12 @@ fault_setup(struct fault *f, struct error *err)
     if (!json_is_object(f->params))
         return error_set(err, ERROR_CONFIG,
                          "fault '%s': params is not an object", f->ops->name);
-    if (f->ops->setup(f, err) < 0)
+    if (f->ops->setup(f, err) < 0) {
+        /* What it had made before it failed. */
+        if (f->state != NULL && f->ops->teardown != NULL)
+            f->ops->teardown(f);
         return error_wrap(err, "fault '%s'", f->ops->name);
+    }
     f->stage = FAULT_READY;
     return 0;
 }

@@ -15,6 +15,7 @@ row() {
     case $1 in
     null | stop | pause | partition) echo "--target n1" ;;
     kill) echo "--target primary" ;;
+    crash-point) echo "--target primary point=before-append within=30s" ;;
     clock-bump | clock-strobe | clock-drift | clock-freeze) echo "--target n2" ;;
     net-drop) echo "--target n3" ;;
     net-delay) echo "--target n3 delay=200ms" ;;
@@ -50,9 +51,33 @@ serves() {
     return 1
 }
 
+# Commands to all nodes, one after the other: the primary gets to work.
+writes() {
+    python3 - "$(records)/cluster.json" <<'END' >/dev/null 2>&1
+import json, sys, time, urllib.request
+ports = [n["doors"][0]["host_port"] for n in json.load(open(sys.argv[1]))["nodes"]]
+for i in range(1, 400):
+    for port in ports:
+        body = json.dumps({"operation": "%032x" % (int(time.time() * 1e6) + port),
+                           "client": 1, "command": "create_resource",
+                           "resource": i}).encode()
+        try:
+            urllib.request.urlopen(urllib.request.Request(
+                "http://127.0.0.1:%d/v1/command" % port, body,
+                {"Content-Type": "application/json"}), timeout=1).read()
+        except Exception:
+            pass
+    time.sleep(0.1)
+END
+}
+
 # matrix_row FAULT: everything that is asked of it.
 matrix_row() {
     args=$(row "$1")
+    if [ "$1" = crash-point ]; then
+        writes &
+        writer=$!
+    fi
     # shellcheck disable=SC2086
     "$ordeal" fault inject "$1" $args >"$work/row.inject" 2>&1 || {
         cat "$work/row.inject"
@@ -60,6 +85,8 @@ matrix_row() {
         [ -n "$id" ] && "$ordeal" fault heal "$id"
         return 1
     }
+    [ -z "${writer-}" ] || kill "$writer" 2>/dev/null
+    writer=
     id=$(sed -n 's/^fault \([0-9]*\) .*/\1/p' "$work/row.inject" | head -n 1)
     "$ordeal" fault heal "$id" >"$work/row.heal" 2>&1 || {
         cat "$work/row.heal"

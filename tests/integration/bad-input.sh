@@ -58,5 +58,21 @@ check 'output that cannot be written' says 3 "$work/junk" \
     "$ordeal" run reservation_contention-control --output "$work/junk/runs"
 check 'exec without a cluster' says 64 'no cluster is up' \
     "$ordeal" exec n1 -- true
+check 'fault without a cluster' says 64 'no cluster is up' "$ordeal" fault list
+check 'fault without a verb' says 64 'list, inject, heal' "$ordeal" fault smash
+"$ordeal" plan reservation_contention-crash-restart --seed 7 --format json \
+    >"$work/plan.json"
+"$ordeal" plan reservation_contention-crash-restart --seed 7 --format json \
+    >"$work/plan2.json"
+check 'one seed, one plan' cmp "$work/plan.json" "$work/plan2.json"
+check 'faults have numbers and offsets' json_is "$work/plan.json" \
+    '[f["id"] for f in j["faults"]] == list(range(1, len(j["faults"]) + 1)) and all("at_ms" in f for f in j["faults"])'
+check 'a plan for other nodes' says 64 'is for 3 nodes' \
+    "$ordeal" run reservation_contention-crash-restart --plan "$work/plan.json" --nodes 5
+check 'no such plan' says 64 'nowhere' \
+    "$ordeal" run reservation_contention-crash-restart --plan "$work/nowhere"
+sed 's/"kill"/"meteor"/' "$work/plan.json" >"$work/plan2.json"
+check 'a plan with an unknown fault' says 64 "no fault 'meteor'" \
+    "$ordeal" run reservation_contention-crash-restart --plan "$work/plan2.json"
 check 'nothing was left' test ! -e "$work/runs"
 done_testing

@@ -95,3 +95,12 @@ test_fault_disk_SOURCES = %D%/test-fault-disk.c tests/lib/fake-held.c \
 test_fault_disk_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NBD_CFLAGS)
 test_fault_disk_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_REMOTE_LIBS) $(NBD_LIBS)
 EXTRA_test_fault_disk_DEPENDENCIES = ordeal-platter.so
+
+check_PROGRAMS += test-fault-local
+TESTS += test-fault-local
+test_fault_local_SOURCES = %D%/test-fault-local.c \
+	tests/lib/link-proxy.h tests/lib/local-cluster.h tests/lib/ports.h
+test_fault_local_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+test_fault_local_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_SYSTEMS_LIBS) \
+	$(ORDEAL_REMOTE_LIBS) $(ORDEAL_BASE_LIBS)
+EXTRA_test_fault_local_DEPENDENCIES = ordeal-replica

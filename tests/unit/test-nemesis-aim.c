@@ -304,6 +304,50 @@ test_a_storm_of_events_is_bounded(void)
     fixture_teardown(&f);
 }
 
+/* ---- a plan given back ---- */
+
+static const char *const replayed =
+    "{\"max_concurrent\":2,\"budget\":{\"nodes_down\":2},"
+    "\"interval\":\"4s\",\"faults\":["
+    "{\"fault\":\"kill\",\"target\":\"one\"},"
+    "{\"fault\":\"partition\",\"shape\":\"one_way\"},"
+    "{\"fault\":\"stop\",\"at\":\"9s\",\"timeout\":\"5s\"},"
+    "{\"fault\":\"pause\",\"target\":\"primary\",\"on\":{\"fault\":"
+    "\"stop\",\"step\":\"healed\",\"after\":\"10ms\"}}]}";
+
+/* On a fake everything follows from the plan, to the last line. */
+static void
+test_a_plan_given_back_is_the_same_run(void)
+{
+    CLEANUP_FREE char *texts[2] = {NULL, NULL};
+
+    for (int i = 0; i < 2; i++) {
+        struct nemesis_fixture f;
+        struct plan again;
+        json_t *json;
+
+        fixture_setup(&f, replayed, 5, WINDOW_NS);
+        json = plan_to_json(&f.plan);
+        CHECK_OK(plan_from_json(json, &again, &f.err), &f.err);
+        json_decref(json);
+        if (i == 1) {
+            plan_release(&f.plan);
+            f.plan = again;
+        } else {
+            plan_release(&again);
+        }
+        fixture_open(&f);
+        nemesis_run(f.nemesis);
+        CHECK(summary(&f).confirmed > 5);
+        fixture_close(&f);
+        texts[i] = file_read(f.faults_path, 1 << 22, NULL, &f.err);
+        CHECK(texts[i] != NULL);
+        fixture_teardown(&f);
+    }
+    CHECK(strcmp(texts[0], texts[1]) == 0);
+    free(texts[1]);
+}
+
 /* ---- what the system reports ---- */
 
 static const char *const watched_events[] = {"wobble", "view-change", NULL};
@@ -510,6 +554,7 @@ main(void)
     RUN(test_a_step_of_a_fault_sets_off_another);
     RUN(test_an_event_outside_its_phase_sets_off_nothing);
     RUN(test_a_storm_of_events_is_bounded);
+    RUN(test_a_plan_given_back_is_the_same_run);
     RUN(test_the_system_sets_off_faults);
     RUN(test_broken_state_counts_until_it_is_proven_whole);
     RUN(test_faults_share_a_node_only_where_the_plan_says_so);
