@@ -190,7 +190,9 @@ static bool
 find_function(const char *name, enum function *ret)
 {
     for (unsigned f = 0; f < FUNCTION_COUNT; f++) {
-        if (strcmp(function_name((enum function)f), name) == 0) {
+        const char *known = function_name((enum function)f);
+
+        if (known[0] == name[0] && strcmp(known, name) == 0) {
             *ret = (enum function)f;
             return true;
         }

@@ -77,7 +77,8 @@ operation_id_was_taken(const struct table *t, uint32_t op)
 
     for (uint32_t at = t->operations.attempt_first[op]; at != TABLE_NONE;
          at = a->next[at])
-        if (strcmp(t->names[a->error[at]], "operation_conflict") == 0)
+        if (a->error[at] != 0 &&
+            strcmp(t->names[a->error[at]], "operation_conflict") == 0)
             return true;
     return false;
 }
@@ -209,7 +210,7 @@ table_name(struct table *t, const char *name)
     if (name == NULL)
         return 0;
     for (uint32_t i = 0; i < t->name_count; i++)
-        if (strcmp(t->names[i], name) == 0)
+        if (t->names[i][0] == name[0] && strcmp(t->names[i], name) == 0)
             return (uint16_t)i;
     if (t->name_count == NAMES_MAX)
         return table_name(t, NAME_OTHER);

@@ -52,6 +52,8 @@ struct register_work {
     struct register_zone *zones;
     struct register_key *keys;
     struct calendar calendar;
+    /* Per member its zone, until the order takes the place: it never holds more
+     * calls than members were looked at. */
     uint32_t *order;
     uint32_t zone_count, zone_cap, key_count;
     uint32_t initial;
@@ -60,7 +62,7 @@ struct register_work {
     uint64_t low, high; /* values written */
     uint32_t key_low, key_high;
     struct exact_index by_value, by_key;
-    struct exact_list later; /* reads before whose invocation nobody wrote */
+    struct exact_list later; /* members: reads of what was not written yet */
     size_t bytes;
 };
 
@@ -205,6 +207,11 @@ register_prepare(struct register_work *w)
         return false;
     }
     w->zones = xrealloc(NULL, (w->zone_cap + 1) * sizeof(*w->zones));
+    size_t order = ((size_t)w->p->count + 1) * sizeof(*w->order);
+    if (!register_take(w, order)) {
+        return false;
+    }
+    w->order = xrealloc(NULL, order);
     return true;
 }
 
@@ -317,7 +324,7 @@ register_read(struct register_work *w, uint32_t call, uint32_t zone)
 }
 
 static bool
-register_read_again(struct register_work *w, uint32_t call)
+register_read_again(struct register_work *w, uint32_t member)
 {
     const struct exact_list *l = &w->later;
 
@@ -325,7 +332,7 @@ register_read_again(struct register_work *w, uint32_t call)
         !register_take(w, (l->cap + 16) * sizeof(*l->items))) {
         return false;
     }
-    exact_list_add(&w->later, call);
+    exact_list_add(&w->later, member);
     return true;
 }
 
@@ -336,13 +343,15 @@ register_read_later(struct register_work *w)
     const struct calls *c = w->c;
 
     for (uint32_t i = 0; i < w->later.count; i++) {
-        uint32_t call = w->later.items[i];
+        uint32_t member = w->later.items[i];
+        uint32_t call = problem_call(w->p, member);
         uint32_t zone = register_find(w, c->key[call], c->result[call]);
         if (zone == EXACT_NONE) {
             exact_invalid(w->d, &call, 1, "'%s' saw a value that nobody wrote",
                           exact_call(c, call).text);
             return false;
         }
+        w->order[member] = zone;
         if (!register_read(w, call, zone)) {
             return false;
         }
@@ -373,6 +382,7 @@ register_read_calls(struct register_work *w)
             return false;
         }
         if (c->function[call] == REGISTER_WRITE) {
+            w->order[i] = w->zone_count;
             if (!register_write(w, call)) {
                 return false;
             }
@@ -383,12 +393,14 @@ register_read_calls(struct register_work *w)
         } else if (value == w->initial) {
             struct register_key *k = register_key(w, c->key[call]);
             k->end = c->invoke[call];
+            w->order[i] = EXACT_NONE;
         } else if (w->textual && !register_is_text(w, call, value)) {
             return false;
         } else {
             uint32_t zone = register_find(w, c->key[call], value);
+            w->order[i] = zone;
             if (zone == EXACT_NONE) {
-                if (!register_read_again(w, call)) {
+                if (!register_read_again(w, i)) {
                     return false;
                 }
             } else if (!register_read(w, call, zone)) {
@@ -589,7 +601,8 @@ register_emit(struct register_work *w, uint32_t node, uint32_t *count)
 
 /* Where a call stands: not before its invocation, nor before its zone. */
 static inline bool
-register_stand(const struct register_work *w, uint32_t call, uint32_t *ret)
+register_stand(const struct register_work *w, uint32_t member, uint32_t call,
+               uint32_t *ret)
 {
     const struct calls *c = w->c;
     uint8_t function = c->function[call];
@@ -601,7 +614,7 @@ register_stand(const struct register_work *w, uint32_t call, uint32_t *ret)
     if (c->complete[call] == CALL_OPEN && function == REGISTER_READ) {
         return false;
     }
-    uint32_t zone = register_find(w, c->key[call], register_value(w, call));
+    uint32_t zone = w->order[member];
     if (zone == EXACT_NONE) {
         return true; /* it saw the initial value */
     }
@@ -617,7 +630,6 @@ register_order(struct register_work *w)
     uint32_t count = 0, node, at;
 
     calendar_init(k);
-    w->order = xrealloc(NULL, ((size_t)w->p->count + 1) * sizeof(*w->order));
     for (uint32_t i = 0; i < w->p->count; i++) {
         uint32_t call = problem_call(w->p, i);
         if (i % EXACT_POLL_CALLS == 0 && exact_expired(w->b, w->d)) {
@@ -626,7 +638,7 @@ register_order(struct register_work *w)
         while ((node = calendar_take(k, w->c->invoke[call])) != EXACT_NONE) {
             register_emit(w, node, &count);
         }
-        if (register_stand(w, call, &at)) {
+        if (register_stand(w, i, call, &at)) {
             calendar_add(k, at, call);
         }
     }
@@ -643,8 +655,7 @@ register_decide(const struct problem *p, struct budget *b, struct decision *ret)
 {
     struct register_work w = {.p = p, .c = p->calls, .b = b, .d = ret};
 
-    if (register_prepare(&w) && register_read_calls(&w) && register_sweep(&w) &&
-        register_take(&w, ((size_t)p->count + 1) * sizeof(*w.order))) {
+    if (register_prepare(&w) && register_read_calls(&w) && register_sweep(&w)) {
         (void)register_order(&w);
     }
     register_release(&w);
