@@ -164,19 +164,7 @@ block_free(struct engine *engine)
 }
 
 const struct engine_ops engine_block_ops = {
-    .name = "block",
-    .new_ = block_new,
-    .free = block_free,
-    .apply = plain_engine_apply,
-    .slot = engine_state_slot,
-    .plan = plain_engine_plan,
-    .digest = plain_engine_digest,
-    .save = plain_engine_save,
-    .load = plain_engine_load,
-    .forget_operations = engine_state_forget,
-    .parse = block_parse,
-    .tick = engine_state_tick,
-    .query = block_query,
-    .expired = plain_engine_expired,
+    PLAIN_ENGINE_METHODS,     .name = "block",      .new_ = block_new,
+    .free = block_free,       .parse = block_parse, .query = block_query,
     .metrics = block_metrics,
 };

@@ -46,6 +46,14 @@ void plain_engine_save(const struct engine *engine, struct buf *out);
 int plain_engine_load(struct engine *engine, const void *data, size_t len,
                       struct error *err);
 
+/* Those of an engine_ops that are the same for all. */
+#define PLAIN_ENGINE_METHODS                                                   \
+    .apply = plain_engine_apply, .slot = engine_state_slot,                    \
+    .plan = plain_engine_plan, .digest = plain_engine_digest,                  \
+    .save = plain_engine_save, .load = plain_engine_load,                      \
+    .forget_operations = engine_state_forget, .tick = engine_state_tick,       \
+    .expired = plain_engine_expired
+
 /* Of each engine, for tests. */
 extern const struct plain_shape quota_shapes[], pool_shapes[], block_shapes[];
 

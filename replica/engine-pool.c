@@ -476,19 +476,7 @@ pool_free(struct engine *engine)
 }
 
 const struct engine_ops engine_pool_ops = {
-    .name = "pool",
-    .new_ = pool_new,
-    .free = pool_free,
-    .apply = plain_engine_apply,
-    .slot = engine_state_slot,
-    .plan = plain_engine_plan,
-    .digest = plain_engine_digest,
-    .save = plain_engine_save,
-    .load = plain_engine_load,
-    .forget_operations = engine_state_forget,
-    .parse = pool_parse,
-    .tick = engine_state_tick,
-    .query = pool_query,
-    .expired = plain_engine_expired,
+    PLAIN_ENGINE_METHODS,    .name = "pool",      .new_ = pool_new,
+    .free = pool_free,       .parse = pool_parse, .query = pool_query,
     .metrics = pool_metrics,
 };

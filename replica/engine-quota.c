@@ -242,19 +242,7 @@ quota_free(struct engine *engine)
 }
 
 const struct engine_ops engine_quota_ops = {
-    .name = "quota",
-    .new_ = quota_new,
-    .free = quota_free,
-    .apply = plain_engine_apply,
-    .slot = engine_state_slot,
-    .plan = plain_engine_plan,
-    .digest = plain_engine_digest,
-    .save = plain_engine_save,
-    .load = plain_engine_load,
-    .forget_operations = engine_state_forget,
-    .parse = quota_parse,
-    .tick = engine_state_tick,
-    .query = quota_query,
-    .expired = plain_engine_expired,
+    PLAIN_ENGINE_METHODS,     .name = "quota",      .new_ = quota_new,
+    .free = quota_free,       .parse = quota_parse, .query = quota_query,
     .metrics = quota_metrics,
 };

@@ -183,9 +183,7 @@ static void
 teardown(void)
 {
     clients_end();
-    if (cluster.dir[0] != '\0')
-        cluster_release(&cluster);
-    cluster.dir[0] = '\0';
+    cluster_release(&cluster);
 }
 
 /* One node falls behind a snapshot, then the primary is lost. */

@@ -27,18 +27,14 @@ setup(const char *const *arguments)
 static void
 teardown(void)
 {
-    if (cluster.dir[0] != '\0')
-        cluster_release(&cluster);
-    cluster.dir[0] = '\0';
+    cluster_release(&cluster);
 }
 
 static unsigned
 start_all(void)
 {
-    int primary;
+    int primary = cluster_up(&cluster);
 
-    cluster_start_all(&cluster);
-    primary = cluster_primary(&cluster, 10000);
     CHECK(primary >= 0);
     return (unsigned)primary;
 }

@@ -73,12 +73,15 @@ cluster_release(struct replica_cluster *c)
 {
     struct error err;
 
+    if (c->dir[0] == '\0')
+        return;
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         cluster_kill(c, i);
     link_proxy_stop(c->links);
     free(c->links);
     if (getenv("ORDEAL_KEEP") == NULL)
         dir_remove(c->dir, &err);
+    c->dir[0] = '\0';
 }
 
 unsigned
@@ -194,6 +197,13 @@ cluster_start_all(struct replica_cluster *c)
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         if (c->pids[i] == 0)
             cluster_start(c, i);
+}
+
+int
+cluster_up(struct replica_cluster *c)
+{
+    cluster_start_all(c);
+    return cluster_primary(c, 10000);
 }
 
 void

@@ -33,11 +33,14 @@ struct replica_cluster {
 /* Makes the directory; starts nothing.  'arguments' may be NULL. */
 void cluster_init(struct replica_cluster *c, const char *const *arguments);
 
-/* Kills what runs, removes the directory. */
+/* Kills what runs, removes the directory; twice is fine. */
 void cluster_release(struct replica_cluster *c);
 
 void cluster_start(struct replica_cluster *c, unsigned node);
 void cluster_start_all(struct replica_cluster *c);
+
+/* Starts all that do not run and waits for a primary; -1: there is none. */
+int cluster_up(struct replica_cluster *c);
 
 /* Starts as if it never ran: with --new-cluster again or without, as told. */
 void cluster_start_as(struct replica_cluster *c, unsigned node,

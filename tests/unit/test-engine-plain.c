@@ -615,13 +615,13 @@ model_call(struct world *w, const struct request *q, const struct answer *a)
 static void
 check_model(struct world *w, const struct request *q, const struct answer *a)
 {
-    struct model_state *in = &w->states[w->spec.kind == QUOTA ? q->a : 0];
-    struct model_state next = {0}, other = {0};
+    struct model_state *in, next = {0}, other = {0};
     uint32_t i;
 
     if (w->spec.kind == BLOCK || q->command == NULL || a->cached ||
         !a->recorded)
         return;
+    in = &w->states[w->spec.kind == QUOTA ? q->a : 0];
     i = model_call(w, q, a);
     CHECK(w->calls->model->step(w->calls, i, in, &next));
     if (w->calls->result[i] != 99) {
