@@ -472,7 +472,7 @@ test_restart_of_all(void)
     CHECK_INT(cluster_integer(second, "index"),
               cluster_integer(first, "index"));
     CHECK_STR(resource_state(primary, 7, "linearizable"), "reserved");
-    CHECK_STR(cluster_status_field(&cluster, primary, "recovery"), "log");
+    CHECK_STR(cluster_status_field(&cluster, primary, "recovery_start"), "log");
     json_decref(first);
     json_decref(second);
     teardown();
@@ -884,15 +884,16 @@ static void
 test_bug_early_expiry(void)
 {
     static const char *const arguments[] = {"--bug", "early-expiry", NULL};
-    json_t *tick;
+    unsigned primary;
 
     setup(arguments);
     start_all();
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 10, NULL), "ok");
-    tick = cluster_tick(&cluster, 7);
-    CHECK_INT(json_array_size(json_object_get(tick, "expired")), 1);
-    json_decref(tick);
+    json_decref(cluster_tick(&cluster, 7));
+    /* A tick that was asked for twice tells nothing the second time. */
+    primary = (unsigned)cluster_primary(&cluster, 10000);
+    CHECK_STR(resource_state(primary, 7, "linearizable"), "available");
     teardown();
 }
 

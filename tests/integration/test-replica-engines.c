@@ -208,7 +208,7 @@ engine_life(const char *name, void (*commands)(unsigned primary),
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         cluster_kill(&cluster, i);
     primary = start_all();
-    CHECK_STR(cluster_status_field(&cluster, primary, "recovery"), "log");
+    CHECK_STR(cluster_status_field(&cluster, primary, "recovery_start"), "log");
     after(primary);
     /* By the installation of a peer's snapshot. */
     late = (primary + 1) % CLUSTER_NODES;
@@ -223,7 +223,7 @@ engine_life(const char *name, void (*commands)(unsigned primary),
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         cluster_kill(&cluster, i);
     primary = start_all();
-    CHECK(strncmp(cluster_status_field(&cluster, primary, "recovery"),
+    CHECK(strncmp(cluster_status_field(&cluster, primary, "recovery_start"),
                   "snapshot", 8) == 0);
     after(primary);
     CHECK(cluster_digests_agree(&cluster, primary));
