@@ -336,8 +336,8 @@ doomed_driver(int out)
 }
 
 /*
- * Killed while a request waits: nbdkit lives on for its client, whose request
- * the undo lets go; then recovery ends what is left.
+ * Killed while a request waits: nbdkit lives on for its client, or is gone in a
+ * moment; the undo works either way, and recovery ends what is left.
  */
 static void
 test_a_killed_driver_leaves_no_disk_and_no_waiter(void)
@@ -363,7 +363,6 @@ test_a_killed_driver_leaves_no_disk_and_no_waiter(void)
     close(fds[0]);
     kill(pid, SIGKILL);
     CHECK(waitpid(pid, NULL, 0) == pid);
-    CHECK_INT(orphans_count(ORPHANS_NBDKIT, dir), 1);
     control = xasprintf("%s/disk.ctl", dir);
     wanted = xasprintf("%s/n1-data.ctl", dir);
     CHECK_INT(symlink(control, wanted), 0);
