@@ -135,4 +135,11 @@ void lease_outlook(const struct facts *f, uint32_t lease,
 const struct grant *last_grant(const struct facts *f, uint32_t resource,
                                const struct viewpoint *vp);
 
+/* Whether two grants are of one resource, one certainly before the other; and
+ * whether then the lease of the first cannot have ended at the second, with
+ * what can have become of it. */
+bool grant_precedes(const struct grant *a, const struct grant *b);
+bool grant_still_held(const struct facts *f, const struct grant *a,
+                      const struct grant *b, struct lease_outlook *ret);
+
 #endif

@@ -65,6 +65,7 @@ struct replay {
     uint32_t *end_min; /* by item: the first answer from there on */
     size_t count;
     bool *used;        /* open operations that were placed */
+    bool *shared;      /* operations whose id others have, too */
     uint32_t *orphans; /* leases that no answer granted */
     uint32_t orphan_count;
     struct placement *placed, banned;
@@ -256,6 +257,17 @@ collect_orphans(struct replay *r)
             r->orphans[r->orphan_count++] = i;
 }
 
+static void
+collect_shared(struct replay *r)
+{
+    const struct operations *o = &r->table->operations;
+
+    r->shared = xcalloc(o->count + 1ul, sizeof(r->shared[0]));
+    for (uint32_t op = 0; op < o->count; op++)
+        if (o->same_id_next[op] != TABLE_NONE)
+            r->shared[op] = r->shared[o->same_id_next[op]] = true;
+}
+
 /* ---- placing what nobody saw ---- */
 
 /* The latest event at which something placed before this item was sent. */
@@ -403,7 +415,8 @@ may_execute(const struct replay *r, uint32_t op)
 static bool
 may_place(const struct replay *r, uint32_t op, size_t at)
 {
-    return may_execute(r, op) && !r->used[op] &&
+    /* The record of another with its id may forbid it: the search knows. */
+    return may_execute(r, op) && !r->used[op] && !r->shared[op] &&
            (at != r->banned.item || op != r->banned.operation) &&
            unknown_attempt(r->table, op) < sent_before(r, at) &&
            allocator_accepts(&r->model, op, CODE_OK);
@@ -878,6 +891,7 @@ linearizable_check(struct checker_run *run)
     } else {
         collect_lost_ticks(&r);
         collect_orphans(&r);
+        collect_shared(&r);
         r.used = xcalloc(o->count + 1ul, sizeof(r.used[0]));
         r.placed = xcalloc(o->count + 1ul, sizeof(r.placed[0]));
         r.slots = xcalloc(r.count + 1, sizeof(r.slots[0]));
@@ -886,6 +900,7 @@ linearizable_check(struct checker_run *run)
     free(r.items);
     free(r.end_min);
     free(r.used);
+    free(r.shared);
     free(r.placed);
     free(r.orphans);
     free(r.slots);

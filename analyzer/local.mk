@@ -7,6 +7,7 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/allocator.c %D%/allocator.h \
 	%D%/analyzer.h \
 	%D%/block-values.c \
+	%D%/bundle-atomicity.c \
 	%D%/calls.c %D%/calls.h \
 	%D%/check.c %D%/check.h \
 	%D%/checker.c %D%/checker.h \
@@ -18,6 +19,7 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/dual-primary.c \
 	%D%/duplicate-execution.c \
 	%D%/early-expiration.c \
+	%D%/early-reuse.c \
 	%D%/evidence.c \
 	%D%/facts.c %D%/facts.h \
 	%D%/guess.c \
@@ -37,6 +39,7 @@ libordeal_analyzer_a_SOURCES = \
 	%D%/quota-overspend.c \
 	%D%/registry.c \
 	%D%/replica-divergence.c \
+	%D%/retired-vs-not-found.c \
 	%D%/report.c %D%/report.h \
 	%D%/run.c \
 	%D%/stale-holder.c \

@@ -255,3 +255,23 @@ last_grant(const struct facts *f, uint32_t resource, const struct viewpoint *vp)
     }
     return low == 0 ? NULL : &grants[low - 1];
 }
+
+bool
+grant_precedes(const struct grant *a, const struct grant *b)
+{
+    if (a->resource != b->resource)
+        return false;
+    if (a->index != INDEX_NONE && b->index != INDEX_NONE)
+        return a->index < b->index;
+    return a->end < b->invoke;
+}
+
+bool
+grant_still_held(const struct facts *f, const struct grant *a,
+                 const struct grant *b, struct lease_outlook *ret)
+{
+    struct viewpoint vp = viewpoint_before(f, b->answer);
+
+    lease_outlook(f, a->lease, &vp, ret);
+    return (ret->states & STATES_ENDED) == 0;
+}

@@ -731,6 +731,144 @@ test_linearizable_believes_no_wrong_position(void)
     builder_release(&b);
 }
 
+/* ---- early_reuse, bundle_atomicity, retired_vs_not_found ---- */
+
+static void
+test_early_reuse(void)
+{
+    for (int reclaimed = 0; reclaimed < 2; reclaimed++) {
+        begin(META);
+        reserve(1, 10, 3, AT(1, 3), 3, 0);
+        command(1, 11, "confirm", 3, 3, 1, AT(1, 4), "ok", 0, 1);
+        command(1, 12, "revoke", 3, 3, 1, AT(1, 5), "ok", 0, 2);
+        if (reclaimed)
+            command(1, 13, "reclaim", 3, 3, 2, AT(1, 6), "ok", 0, 2);
+        reserve(2, 14, 4, AT(1, 7), 7, 0);
+        CHECK(reclaimed ? alarms((const char *const[]){NULL})
+                        : ALARMS("early_reuse"));
+        builder_release(&b);
+    }
+    /* A reclaim that nobody heard of may lie between. */
+    begin(META);
+    reserve(1, 10, 3, AT(1, 3), 3, 0);
+    command(1, 11, "confirm", 3, 3, 1, AT(1, 4), "ok", 0, 1);
+    command(1, 12, "revoke", 3, 3, 1, AT(1, 5), "ok", 0, 2);
+    invoke(&b, 3, 13, "reclaim", "{'lease':3}");
+    unknown(&b, 3);
+    reserve(2, 14, 4, AT(1, 7), 7, 0);
+    judge(&b, NULL);
+    CHECK_STR(verdict_of(&b, "early_reuse"), "valid");
+    CHECK_STR(verdict_of(&b, "linearizable"), "valid");
+    builder_release(&b);
+}
+
+/* Lease 3 of resources 7 and 8; what is read of 8, then of 7. */
+static void
+bundle_history(const char *meta, const char *of_8, const char *of_7)
+{
+    begin(meta);
+    done(&b, 1, 10, "reserve_bundle", "{'resources':[7,8],'holder':3,'ttl':5}",
+         strstr(meta, "total") != NULL ? AT(1, 3) : NOWHERE,
+         "{'code':'ok','slot':0,'lease':3,'epoch':1,'deadline':5}");
+    invoke(&b, 4, 12, "release", "{'lease':3,'holder':3,'epoch':1}");
+    done(&b, 1, 0, "get_resource", "{'resource':8," STRICT "}", NOWHERE, of_8);
+    done(&b, 1, 0, "get_resource", "{'resource':7," STRICT "}", NOWHERE, of_7);
+    judge(&b, NULL);
+}
+
+static void
+test_bundle_atomicity(void)
+{
+    static const char *const free_8 =
+        "{'found':true,'applied':4,'slot':0,'state':'available'}";
+    static const char *const held_8 =
+        "{'found':true,'applied':3,'slot':0,'state':'reserved','lease':3}";
+    static const char *const free_7 =
+        "{'found':true,'applied':4,'slot':0,'state':'available'}";
+    static const char *const held_7 =
+        "{'found':true,'applied':4,'slot':0,'state':'reserved','lease':3}";
+
+    /* The release is not answered: each by itself may be. */
+    bundle_history(META, free_8, held_7);
+    CHECK_STR(verdict_of(&b, "bundle_atomicity"), "invalid");
+    CHECK_STR(verdict_of(&b, "double_allocation"), "valid");
+    builder_release(&b);
+    bundle_history(META_NO_POSITIONS, free_8, held_7);
+    CHECK_STR(verdict_of(&b, "bundle_atomicity"), "invalid");
+    CHECK_STR(verdict_of(&b, "linearizable"), "invalid");
+    builder_release(&b);
+    bundle_history(META, held_8, free_7);
+    CHECK_STR(verdict_of(&b, "bundle_atomicity"), "valid");
+    builder_release(&b);
+    bundle_history(META_NO_POSITIONS, free_8, free_7);
+    CHECK_STR(verdict_of(&b, "bundle_atomicity"), "valid");
+    CHECK_STR(verdict_of(&b, "linearizable"), "valid");
+    builder_release(&b);
+    /* Of two members at one position one is further on. */
+    bundle_history(META,
+                   "{'found':true,'applied':4,'slot':0,'state':'active',"
+                   "'lease':3}",
+                   held_7);
+    CHECK_STR(verdict_of(&b, "bundle_atomicity"), "invalid");
+    builder_release(&b);
+    bundle_history(META, held_8,
+                   "{'found':true,'applied':4,'slot':0,'state':'active',"
+                   "'lease':3}");
+    CHECK_STR(verdict_of(&b, "bundle_atomicity"), "valid");
+    builder_release(&b);
+}
+
+static void
+test_retired_vs_not_found(void)
+{
+    static const struct {
+        const char *shown;
+        int slot;
+        bool fires;
+    } reads[] = {
+        {"'found':false,'retired':true", 80, false},
+        {"'found':false,'retired':false", 80, true},
+        {"'found':true,'state':'released','epoch':2", 20, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(reads); i++) {
+        begin(META);
+        reserve(1, 10, 3, AT(1, 3), 3, 0);
+        command(1, 11, "release", 3, 3, 1, AT(1, 4), "ok", 0, 2);
+        tick(2, reads[i].slot, AT(1, 5), "[]");
+        get_lease(1, 3, 5, reads[i].slot, reads[i].shown);
+        judge(&b, NULL);
+        CHECK_STR(verdict_of(&b, "retired_vs_not_found"),
+                  reads[i].fires ? "invalid" : "valid");
+        builder_release(&b);
+    }
+    /* Above every lease that ended; below one. */
+    for (int id = 2; id < 10; id += 7) {
+        begin(META);
+        reserve(1, 10, 3, AT(1, 3), 3, 0);
+        command(1, 11, "release", 3, 3, 1, AT(1, 4), "ok", 0, 2);
+        tick(2, 80, AT(1, 5), "[]");
+        get_lease(1, id, 5, 80, "'found':false,'retired':true");
+        judge(&b, NULL);
+        CHECK_STR(verdict_of(&b, "retired_vs_not_found"),
+                  id > 3 ? "invalid" : "valid");
+        builder_release(&b);
+    }
+    /* A command on a lease that never ended, and on one that did. */
+    for (int ended = 0; ended < 2; ended++) {
+        begin(META);
+        reserve(1, 10, 3, AT(1, 3), 3, 0);
+        if (ended)
+            command(1, 11, "release", 3, 3, 1, AT(1, 4), "ok", 0, 2);
+        command(1, 12, "revoke", 3, 3, 1, AT(1, 5), "reservation_retired", 0,
+                -1);
+        judge(&b, NULL);
+        CHECK_STR(verdict_of(&b, "retired_vs_not_found"),
+                  ended ? "valid" : "invalid");
+        builder_release(&b);
+    }
+}
+
 int
 main(void)
 {
@@ -765,6 +903,9 @@ main(void)
     RUN(test_dual_primary);
     RUN(test_replica_divergence);
     RUN(test_unknown_not_invalid);
+    RUN(test_early_reuse);
+    RUN(test_bundle_atomicity);
+    RUN(test_retired_vs_not_found);
     RUN(test_linearizable_searches_what_does_not_replay);
     RUN(test_linearizable_without_positions);
     RUN(test_linearizable_believes_no_wrong_position);
