@@ -63,13 +63,13 @@ crash_setup(struct fault *f, struct error *err)
     static const char *const keys[] = {"point", "nth", "within", NULL};
     struct crash c;
 
-    if (daemon_setup(f, keys, err) < 0 || crash_params(f, &c, err) < 0)
+    if (crash_params(f, &c, err) < 0)
         return -1;
     if (f->world != NULL && !crash_point_is_known(f->world->system, c.point))
         return error_set(err, ERROR_CONFIG,
                          "point: system '%s' has no crash point '%s'",
                          f->world->system->name, c.point);
-    return 0;
+    return daemon_setup(f, keys, err);
 }
 
 static bool
