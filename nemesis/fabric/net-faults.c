@@ -170,7 +170,7 @@ static enum proof
 net_judge_counters(struct fault *f, struct net_fault *n)
 {
     unsigned count = probe_station_count(f->world->cluster);
-    bool each = n->kind == NET_DROP || n->kind == NET_DELAY;
+    bool each = n->kind == NET_DROP || net_is_slower(n);
     enum proof proof = PROOF_CONFIRMED;
     json_t *links = json_object();
     uint64_t hits = 0;
