@@ -203,6 +203,7 @@ struct fault_fact {
     int64_t id, injected_ns, proved_ns, healed_ns;
     unsigned proofs, confirmations;
     bool healed_proven, primary;
+    const struct value *nodes; /* known when it is injected; NULL before */
     const struct remark *first;
 };
 
@@ -237,6 +238,8 @@ fault_stage(struct fault_fact *fact, uint32_t index, struct fault_spans *spans,
 
     if (fields_bool(f, "primary", &primary))
         fact->primary |= primary;
+    if (fact->nodes == NULL)
+        fact->nodes = fields_get(f, "nodes");
     if (is_word(f, "stage", "injected") && fact->injected_ns < 0)
         fact->injected_ns = r->time_ns;
     if (is_word(f, "stage", "proved") ||
@@ -264,13 +267,13 @@ fault_stage(struct fault_fact *fact, uint32_t index, struct fault_spans *spans,
 static json_t *
 fault_json(const struct fault_fact *fact)
 {
-    const struct value *nodes = fields_get(&fact->first->fields, "nodes");
     json_t *ret = json_object();
 
     json_object_set_new(ret, "id", json_integer(fact->id));
     json_object_set_new(ret, "fault", json_string(fact->first->function));
     json_object_set_new(ret, "nodes",
-                        nodes == NULL ? json_array() : value_to_json(nodes));
+                        fact->nodes == NULL ? json_array()
+                                            : value_to_json(fact->nodes));
     json_object_set_new(ret, "primary", json_boolean(fact->primary));
     json_object_set_new(
         ret, "confirmed",

@@ -42,7 +42,7 @@ crash_params(const struct fault *f, struct crash *ret, struct error *err)
     if (ret->point == NULL)
         return error_set(err, ERROR_CONFIG,
                          "point: which one? The system lists them");
-    if (ret->within_ns <= 0 || ret->within_ns > CRASH_WITHIN_MAX_NS)
+    if (ret->within_ns < 0 || ret->within_ns > CRASH_WITHIN_MAX_NS)
         return error_set(err, ERROR_CONFIG, "within: at most 120s");
     return 0;
 }
@@ -124,6 +124,8 @@ crash_inject(struct fault *f, struct error *err)
             w->system->crash_at(w->cluster, i, c.point, (unsigned)c.nth,
                                 CRASH_TIMEOUT_NS, err) < 0)
             return -1;
+    if (c.within_ns == 0)
+        return 0; /* what comes of it, the look before the heal says */
     if (!clock_poll(w->clock, clock_now_ns(w->clock) + c.within_ns,
                     CRASH_POLL_NS, crash_happened, &wait))
         return error_set(err, ERROR_ENVIRONMENT,

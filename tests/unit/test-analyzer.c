@@ -274,7 +274,7 @@ test_evidence(void)
     done(&b, 1, 1, "create_resource", "{'resource':7}", AT(1, 1),
          "{'code':'ok','slot':0}");
     remark(&b, EVENT_FAULT, "kill", NULL,
-           "{'id':1,'stage':'planned','nodes':['n1']}");
+           "{'id':1,'stage':'planned'}"); /* of whom is not known yet */
     remark(&b, EVENT_FAULT, "kill", NULL,
            "{'id':1,'stage':'injected','nodes':['n1'],'primary':true}");
     remark(&b, EVENT_FAULT, "kill", NULL,
@@ -306,6 +306,9 @@ test_evidence(void)
     CHECK(json_is_true(json_object_get(fault, "confirmed")));
     CHECK(json_is_true(json_object_get(fault, "healed")));
     CHECK(json_is_true(json_object_get(fault, "primary")));
+    CHECK_STR(
+        json_string_value(json_array_get(json_object_get(fault, "nodes"), 0)),
+        "n1");
     CHECK_INT(json_integer_value(json_object_get(
                   json_object_get(fault, "attempts"), "unknown")),
               1);
