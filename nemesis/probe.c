@@ -95,26 +95,48 @@ probe_client_port(const struct fault_world *w)
                                      : w->system->peer_port;
 }
 
-/* "10.77.0.12 open", "10.77.0.12 nc: timed out" */
 static void
-probe_parse_line(struct probe_round *p, unsigned from, const char *line)
+probe_hand_on(const struct cluster *c, unsigned from, const char *line,
+              probe_take take, void *ctx)
 {
-    const struct cluster *c = p->world->cluster;
-
     for (unsigned to = 0; to < probe_station_count(c); to++) {
         const char *address = probe_address(c, to);
         size_t len = strlen(address);
 
-        if (strncmp(line, address, len) != 0 || line[len] != ' ')
-            continue;
-        line += len + 1;
-        if (strcmp(line, "open") == 0 ||
-            strstr(line, "Connection refused") != NULL)
-            p->matrix.result[from][to] = PROBE_OPEN;
-        else if (strstr(line, "timed out") != NULL)
-            p->matrix.result[from][to] = PROBE_CUT;
-        return;
+        if (strncmp(line, address, len) == 0 && line[len] == ' ')
+            take(ctx, from, to, line + len + 1);
     }
+}
+
+int
+probe_ask(const struct fault_world *w, unsigned from,
+          const struct guest_script *script, const char *const args[],
+          probe_take take, void *ctx, struct error *err)
+{
+    CLEANUP(exec_result_release) struct exec_result result;
+    char *save = NULL;
+
+    exec_result_init(&result);
+    if (guest_script(&w->remotes[from], script, args, &result, err) < 0)
+        return -1;
+    if (result.out.len == 0)
+        return 0;
+    for (char *line = strtok_r(result.out.data, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save))
+        probe_hand_on(w->cluster, from, line, take, ctx);
+    return 0;
+}
+
+/* "10.77.0.12 open", "10.77.0.12 nc: timed out" */
+static void
+probe_take_connect(void *ctx, unsigned from, unsigned to, const char *text)
+{
+    struct probe_round *p = ctx;
+
+    if (strcmp(text, "open") == 0 || strstr(text, "Connection refused") != NULL)
+        p->matrix.result[from][to] = PROBE_OPEN;
+    else if (strstr(text, "timed out") != NULL)
+        p->matrix.result[from][to] = PROBE_CUT;
 }
 
 static int
@@ -122,9 +144,8 @@ probe_from(void *ctx, unsigned from, struct error *err)
 {
     struct probe_round *p = ctx;
     const struct cluster *c = p->world->cluster;
-    CLEANUP(exec_result_release) struct exec_result result;
     const char *args[STATION_COUNT_MAX + 2];
-    char clients[CLIENT_HOST_COUNT_MAX][80], port[8], *save = NULL;
+    char clients[CLIENT_HOST_COUNT_MAX][80], port[8];
     size_t n = 0;
 
     snprintf(port, sizeof(port), "%" PRIu16, p->world->system->peer_port);
@@ -138,16 +159,8 @@ probe_from(void *ctx, unsigned from, struct error *err)
         args[n++] = clients[i];
     }
     args[n] = NULL;
-    exec_result_init(&result);
-    if (guest_script(&p->world->remotes[from], &probe_script, args, &result,
-                     err) < 0)
-        return -1;
-    if (result.out.len == 0)
-        return 0;
-    for (char *line = strtok_r(result.out.data, "\n", &save); line != NULL;
-         line = strtok_r(NULL, "\n", &save))
-        probe_parse_line(p, from, line);
-    return 0;
+    return probe_ask(p->world, from, &probe_script, args, probe_take_connect, p,
+                     err);
 }
 
 /* ---- from hosts of clients ---- */

@@ -13,6 +13,7 @@
 #define ORDEAL_NEMESIS_PROBE_H
 
 #include "nemesis/fault.h"
+#include "nemesis/guest.h"
 
 enum probe_result {
     PROBE_UNKNOWN, /* no such route, no answer we understand */
@@ -37,6 +38,18 @@ void probe_pair_name(const struct cluster *c, unsigned from, unsigned to,
                      char ret[static PROBE_PAIR_NAME_MAX]);
 /* In the cluster network. */
 const char *probe_address(const struct cluster *c, unsigned station);
+
+/* What the script found out about the way from node 'from' to a station. */
+typedef void (*probe_take)(void *ctx, unsigned from, unsigned to,
+                           const char *text);
+
+/*
+ * Runs the script on a node, and hands on each line of its output that is
+ * "ADDRESS TEXT" with the address of a station.
+ */
+int probe_ask(const struct fault_world *w, unsigned from,
+              const struct guest_script *script, const char *const args[],
+              probe_take take, void *ctx, struct error *err);
 
 /* The TCP port on which nodes answer clients. */
 uint16_t probe_client_port(const struct fault_world *w);

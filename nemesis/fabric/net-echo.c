@@ -52,20 +52,16 @@ struct net_echo_round {
 };
 
 static void
-net_parse_echo(struct net_echo_round *r, unsigned from, const char *line)
+net_take_echo(void *ctx, unsigned from, unsigned to, const char *text)
 {
-    const struct cluster *c = r->world->cluster;
+    struct net_echo_round *r = ctx;
+    struct net_echo *e;
 
-    for (unsigned to = 0; to < c->node_count; to++) {
-        const char *address = c->nodes[to].cluster_address;
-        size_t len = strlen(address);
-        struct net_echo *e = &r->fault->echoes[from][to];
-
-        if (strncmp(line, address, len) == 0 && line[len] == ' ')
-            e->answered =
-                sscanf(line + len, " %u %u", &e->received, &e->changed) == 2 &&
-                e->received > 0;
-    }
+    if (to >= r->world->cluster->node_count)
+        return; /* hosts of clients are not asked */
+    e = &r->fault->echoes[from][to];
+    e->answered = sscanf(text, "%u %u", &e->received, &e->changed) == 2 &&
+                  e->received > 0;
 }
 
 static int
@@ -73,8 +69,7 @@ net_echo_from(void *ctx, unsigned from, struct error *err)
 {
     struct net_echo_round *r = ctx;
     const struct cluster *c = r->world->cluster;
-    CLEANUP(exec_result_release) struct exec_result result;
-    char lines[16], *save = NULL;
+    char lines[16];
     const char *args[NODE_COUNT_MAX + 3] = {NET_ECHO_PORT, lines};
     size_t count = 2;
 
@@ -83,16 +78,8 @@ net_echo_from(void *ctx, unsigned from, struct error *err)
         if (to != from)
             args[count++] = c->nodes[to].cluster_address;
     args[count] = NULL;
-    exec_result_init(&result);
-    if (guest_script(&r->world->remotes[from], &net_echo_script, args, &result,
-                     err) < 0)
-        return -1;
-    if (result.out.len == 0)
-        return 0;
-    for (char *line = strtok_r(result.out.data, "\n", &save); line != NULL;
-         line = strtok_r(NULL, "\n", &save))
-        net_parse_echo(r, from, line);
-    return 0;
+    return probe_ask(r->world, from, &net_echo_script, args, net_take_echo, r,
+                     err);
 }
 
 int

@@ -92,18 +92,12 @@ net_station_count(const struct fault *f)
 }
 
 static void
-net_parse_line(struct net_round *r, unsigned from, const char *line)
+net_take_ping(void *ctx, unsigned from, unsigned to, const char *text)
 {
-    const struct cluster *c = r->world->cluster;
+    struct net_round *r = ctx;
+    struct net_ping *p = &r->fault->pings[from][to];
 
-    for (unsigned to = 0; to < probe_station_count(c); to++) {
-        const char *address = probe_address(c, to);
-        size_t len = strlen(address);
-        struct net_ping *p = &r->fault->pings[from][to];
-
-        if (strncmp(line, address, len) == 0 && line[len] == ' ')
-            p->answered = net_parse_ping(line + len + 1, p);
-    }
+    p->answered = net_parse_ping(text, p);
 }
 
 static int
@@ -111,29 +105,19 @@ net_ping_from(void *ctx, unsigned from, struct error *err)
 {
     struct net_round *r = ctx;
     const struct cluster *c = r->world->cluster;
-    CLEANUP(exec_result_release) struct exec_result result;
     const char *args[STATION_COUNT_MAX + 5] = {r->count, r->interval, r->bytes,
                                                r->wait};
     unsigned stations = r->fault->links_of == NET_LINKS_NODES
                             ? c->node_count
                             : probe_station_count(c);
-    char *save = NULL;
     size_t count = 4;
 
     for (unsigned to = 0; to < stations; to++)
         if (to != from)
             args[count++] = probe_address(c, to);
     args[count] = NULL;
-    exec_result_init(&result);
-    if (guest_script(&r->world->remotes[from], &net_ping_script, args, &result,
-                     err) < 0)
-        return -1;
-    if (result.out.len == 0)
-        return 0;
-    for (char *line = strtok_r(result.out.data, "\n", &save); line != NULL;
-         line = strtok_r(NULL, "\n", &save))
-        net_parse_line(r, from, line);
-    return 0;
+    return probe_ask(r->world, from, &net_ping_script, args, net_take_ping, r,
+                     err);
 }
 
 unsigned
