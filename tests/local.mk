@@ -35,6 +35,7 @@ NIGHTLY_TRIALS = 1000000
 NIGHTLY_SCHEDULES = 200000
 NIGHTLY_TESTS = test-engines test-exact-register test-exact-queue \
 	test-exact-set test-exact-screens test-txn test-platter-model \
+	test-model-lease-kernel test-model-allocator test-model-quota-pool \
 	test-checkers-random test-simulation tests/e2e/fault-matrix.sh
 .PHONY: check-nightly
 check-nightly: $(check_PROGRAMS)

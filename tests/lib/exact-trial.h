@@ -9,12 +9,8 @@
 #ifndef ORDEAL_TESTS_EXACT_TRIAL_H
 #define ORDEAL_TESTS_EXACT_TRIAL_H
 
-#include <stdlib.h>
-
-#include "analyzer/engines/engine.h"
-#include "harness/base/buf.h"
 #include "harness/base/rng.h"
-#include "tests/lib/tap.h"
+#include "tests/lib/engines-agree.h"
 
 #define TRIAL_CALLS_MAX 9
 
@@ -27,24 +23,6 @@ struct trial {
     uint32_t seen[3]; /* by verdict */
     uint32_t unknown_max_percent;
 };
-
-static inline struct budget
-trial_budget(void)
-{
-    struct clock *clock = clock_monotonic();
-
-    return (struct budget){.clock = clock,
-                           .deadline_ns = clock_now_ns(clock) + 60 * NS_PER_S,
-                           .memory_bytes = (size_t)4 << 30};
-}
-
-static inline uint64_t
-trial_count(uint64_t usual)
-{
-    const char *text = getenv("ORDEAL_TRIALS");
-
-    return text == NULL ? usual : strtoull(text, NULL, 10);
-}
 
 /* Calls with intervals: at most 'width' at once, some stay open. */
 static inline struct calls *
@@ -77,14 +55,7 @@ static inline void
 trial_print(const struct calls *c, const struct decision *d)
 {
     printf("# %s: %s%s\n", verdict_name(d->verdict), d->headline, d->reason);
-    for (uint32_t i = 0; i < c->count; i++) {
-        struct buf b;
-        buf_init(&b, 200);
-        model_describe(c, i, &b);
-        printf("#   %u: [%u, %d] %s\n", i, c->invoke[i], (int)c->complete[i],
-               buf_text(&b));
-        buf_release(&b);
-    }
+    agree_print(&(struct problem){.calls = c, .count = c->count});
     for (uint32_t i = 0; i < d->core_count; i++) {
         printf("#   core: %u\n", d->core[i]);
     }
@@ -100,7 +71,7 @@ trial_core_holds(const struct problem *p, const struct decision *d)
         return true; /* not known */
     }
     struct problem core = *p;
-    struct budget b = trial_budget();
+    struct budget b = agree_budget();
     struct decision brute;
 
     core.members = d->core;
@@ -114,7 +85,7 @@ trial_core_holds(const struct problem *p, const struct decision *d)
 static inline bool
 trial_agrees(struct trial *t, const struct problem *p, struct decision *d)
 {
-    struct budget b = trial_budget();
+    struct budget b = agree_budget();
     struct decision brute;
     char reason[REASON_TEXT_MAX];
 
@@ -148,7 +119,7 @@ trial_agrees(struct trial *t, const struct problem *p, struct decision *d)
 static inline bool
 trial_run(struct trial *t, uint64_t usual)
 {
-    uint64_t count = trial_count(usual);
+    uint64_t count = agree_trials(usual);
 
     for (uint64_t seed = 0; seed < count; seed++) {
         struct rng rng;

@@ -62,6 +62,9 @@ struct random_model {
      * take effect now (a lock is held).  NULL: calls have no results. */
     bool (*answer)(struct random_calls *g, struct random_client *client,
                    const struct model_state *s, uint32_t call);
+    /* Changes what an answered call tells; false: it tells nothing.  NULL: one
+     * gets the answer of another. */
+    bool (*corrupt)(struct calls *c, uint32_t call, struct rng *rng);
 };
 
 static inline uint32_t
@@ -287,12 +290,19 @@ random_differ(const struct calls *c, uint32_t i, uint32_t k)
 /* Gives one call the answer of another one, or, where answers say nothing, the
  * arguments.  Returns the call, or VALUE_ABSENT: it found nothing to change. */
 static inline uint32_t
-random_calls_corrupt(struct calls *c, struct rng *rng)
+random_calls_corrupt(const struct random_model *model, struct calls *c,
+                     struct rng *rng)
 {
     for (uint32_t tries = 0; c->count > 1 && tries < 200; tries++) {
         uint32_t i = (uint32_t)rng_below(rng, c->count);
         uint32_t k = (uint32_t)rng_below(rng, c->count);
 
+        if (model->corrupt != NULL) {
+            if (c->complete[i] != CALL_OPEN && model->corrupt(c, i, rng)) {
+                return i;
+            }
+            continue;
+        }
         if (random_differ(c, i, k)) {
             c->result[i] = c->result[k];
             c->list[i] = c->list[k];

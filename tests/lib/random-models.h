@@ -5,6 +5,7 @@
 #ifndef ORDEAL_TESTS_RANDOM_MODELS_H
 #define ORDEAL_TESTS_RANDOM_MODELS_H
 
+#include "analyzer/models/decode.h"
 #include "analyzer/models/functions.h"
 #include "analyzer/models/registry.h"
 #include "analyzer/models/txn.h"
@@ -289,18 +290,144 @@ random_multi_register_answer(struct random_calls *g,
     return true;
 }
 
+/* ---- lease: the clock is the rank, so many nanoseconds ---- */
+
+/* Of a call's list (functions.h): two words each. */
+enum { RANDOM_LEASE_END, RANDOM_LEASE_UNTIL = 2, RANDOM_LEASE_WORDS = 4 };
+
+static inline void
+random_lease_draw(struct random_calls *g, struct random_client *client,
+                  struct call *ret)
+{
+    static const uint8_t holds[] = {LEASE_RELEASE, LEASE_RENEW, LEASE_RENEW,
+                                    LEASE_READ};
+    static const uint8_t wants[] = {LEASE_ACQUIRE, LEASE_ACQUIRE, LEASE_READ,
+                                    LEASE_EXPIRE};
+    uint32_t words[RANDOM_LEASE_WORDS], draw = random_below(g, 4);
+    int64_t until = INT64_MAX; /* never */
+
+    ret->function = client->memory > 0 ? holds[draw] : wants[draw];
+    if (ret->function != LEASE_READ && random_below(g, 8) > 0) {
+        ret->a = client->process;
+    }
+    if (ret->function == LEASE_RENEW && random_below(g, 2) == 0) {
+        until--; /* does not say for how long */
+    } else if (ret->function <= LEASE_RENEW && random_below(g, 4) > 0) {
+        until = g->rank + random_below(g, 8);
+    }
+    model_put64(words + RANDOM_LEASE_END, INT64_MAX);
+    model_put64(words + RANDOM_LEASE_UNTIL, until);
+    ret->list = calls_list(g->c, words, RANDOM_LEASE_WORDS);
+}
+
+static inline void
+random_lease_read(struct random_calls *g, const struct model_state *s,
+                  uint32_t call)
+{
+    struct calls *c = g->c;
+
+    c->function[call] = LEASE_READ;
+    c->a[call] = VALUE_ABSENT;
+    c->result[call] = s->words[0];
+    if (s->words[0] == VALUE_ABSENT) {
+        c->result[call] = random_below(g, 3); /* whoever it was */
+    }
+}
+
+/* What finds that the lease is not there any more becomes a read, for what is
+ * refused is left out of histories. */
+static inline bool
+random_lease_answer(struct random_calls *g, struct random_client *client,
+                    const struct model_state *s, uint32_t call)
+{
+    struct calls *c = g->c;
+    bool read = c->function[call] == LEASE_READ;
+
+    model_put64(&c->lists[c->list[call] + 1 + RANDOM_LEASE_END],
+                (int64_t)g->rank + random_below(g, 3));
+    if (!read && g->model->ops->step(c, call, s, &g->scratch)) {
+        client->memory = c->function[call] == LEASE_ACQUIRE ||
+                         c->function[call] == LEASE_RENEW;
+        return true;
+    }
+    if (c->function[call] == LEASE_ACQUIRE) {
+        return false;
+    }
+    client->memory = read ? client->memory : 0;
+    random_lease_read(g, s, call);
+    return true;
+}
+
+/* Another owner, an earlier moment, or a longer loan. */
+static inline bool
+random_lease_corrupt(struct calls *c, uint32_t call, struct rng *rng)
+{
+    uint32_t *words = &c->lists[c->list[call] + 1];
+
+    if (c->function[call] == LEASE_READ) {
+        c->result[call] =
+            rng_below(rng, 3) == 0 ? VALUE_NIL : (uint32_t)rng_below(rng, 4);
+    } else if (c->function[call] == LEASE_ACQUIRE && rng_below(rng, 2) == 0) {
+        model_put64(words + RANDOM_LEASE_UNTIL, INT64_MAX);
+    } else {
+        c->a[call] = (uint32_t)rng_below(rng, 4);
+        model_put64(words + RANDOM_LEASE_END, 0);
+    }
+    return true;
+}
+
+/* ---- block: a register with versions ---- */
+
+enum { RANDOM_BLOCK_READ, RANDOM_BLOCK_WRITE, RANDOM_BLOCK_CAS };
+
+static inline void
+random_block_draw(struct random_calls *g, struct random_client *client,
+                  struct call *ret)
+{
+    random_cas_register_draw(g, client, ret);
+    ret->function = ret->function == REGISTER_READ    ? RANDOM_BLOCK_READ
+                    : ret->function == REGISTER_WRITE ? RANDOM_BLOCK_WRITE
+                                                      : RANDOM_BLOCK_CAS;
+}
+
+static inline bool
+random_block_answer(struct random_calls *g, struct random_client *client,
+                    const struct model_state *s, uint32_t call)
+{
+    struct calls *c = g->c;
+    uint32_t words[2] = {s->words[1], s->words[0]}, count = 1;
+
+    (void)client;
+    if (c->function[call] == RANDOM_BLOCK_READ) {
+        count = 2;
+    } else if (c->function[call] == RANDOM_BLOCK_CAS &&
+               c->a[call] != s->words[0]) {
+        c->result[call] = 0;
+        words[0] = s->words[0];
+    } else {
+        c->result[call] = 1;
+        words[0]++;
+    }
+    c->list[call] = calls_list(c, words, count);
+    return true;
+}
+
 static const struct random_model random_models[] = {
-    {&model_register, random_register_draw, random_register_answer},
-    {&model_cas_register, random_cas_register_draw, random_register_answer},
-    {&model_kv, random_kv_draw, random_kv_answer},
-    {&model_fifo_queue, random_queue_draw, random_queue_answer},
-    {&model_stack, random_queue_draw, random_stack_answer},
-    {&model_set, random_set_draw, random_set_answer},
-    {&model_mutex, random_lock_draw, random_mutex_answer},
-    {&model_fenced_lock, random_lock_draw, random_fenced_lock_answer},
-    {&model_counter, random_counter_draw, random_counter_answer},
+    {&model_register, random_register_draw, random_register_answer, NULL},
+    {&model_cas_register, random_cas_register_draw, random_register_answer,
+     NULL},
+    {&model_kv, random_kv_draw, random_kv_answer, NULL},
+    {&model_fifo_queue, random_queue_draw, random_queue_answer, NULL},
+    {&model_stack, random_queue_draw, random_stack_answer, NULL},
+    {&model_set, random_set_draw, random_set_answer, NULL},
+    {&model_mutex, random_lock_draw, random_mutex_answer, NULL},
+    {&model_fenced_lock, random_lock_draw, random_fenced_lock_answer, NULL},
+    {&model_counter, random_counter_draw, random_counter_answer, NULL},
     {&model_multi_register, random_multi_register_draw,
-     random_multi_register_answer},
+     random_multi_register_answer, NULL},
+    {&model_lease, random_lease_draw, random_lease_answer,
+     random_lease_corrupt},
+    {&model_block, random_block_draw, random_block_answer, NULL},
 };
 
 #define RANDOM_MODEL_COUNT (sizeof(random_models) / sizeof(random_models[0]))

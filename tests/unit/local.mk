@@ -177,7 +177,8 @@ test_exact_register_SOURCES = %D%/test-exact-register.c \
 	tests/lib/exact-trial.h
 test_exact_register_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-engines
-test_engines_SOURCES = %D%/test-engines.c tests/lib/random-calls.h \
+test_engines_SOURCES = %D%/test-engines.c tests/lib/engines-agree.h \
+	tests/lib/random-calls.h \
 	tests/lib/random-models.h
 test_engines_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-models
@@ -188,7 +189,8 @@ UNIT_TESTS += test-txn
 test_txn_SOURCES = %D%/test-txn.c tests/lib/txn-builder.h
 test_txn_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-model-lease-kernel
-test_model_lease_kernel_SOURCES = %D%/test-model-lease-kernel.c
+test_model_lease_kernel_SOURCES = %D%/test-model-lease-kernel.c \
+	tests/lib/engines-agree.h
 test_model_lease_kernel_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-exact-screens
 test_exact_screens_SOURCES = %D%/test-exact-screens.c tests/lib/exact-trial.h
@@ -204,11 +206,13 @@ test_exact_queue_SOURCES = %D%/test-exact-queue.c tests/lib/exact-trial.h
 test_exact_queue_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-model-allocator
 test_model_allocator_SOURCES = %D%/test-model-allocator.c \
+	tests/lib/engines-agree.h \
 	tests/lib/random-trial.h tests/lib/table-builder.h \
 	tests/lib/tiny-allocator.h
 test_model_allocator_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-model-quota-pool
-test_model_quota_pool_SOURCES = %D%/test-model-quota-pool.c
+test_model_quota_pool_SOURCES = %D%/test-model-quota-pool.c \
+	tests/lib/engines-agree.h
 test_model_quota_pool_LDADD = $(ORDEAL_ANALYZER_LIBS)
 UNIT_TESTS += test-analyzer-cli
 test_analyzer_cli_SOURCES = %D%/test-analyzer-cli.c

@@ -13,15 +13,11 @@
 #include <string.h>
 
 #include "analyzer/check.h"
-#include "harness/base/buf.h"
+#include "tests/lib/engines-agree.h"
 #include "tests/lib/random-models.h"
-#include "tests/lib/tap.h"
 
 #define TRIALS_DEFAULT 1500
 #define SEED_DEFAULT 20260101
-
-static const struct engine_ops *const engines[] = {
-    &engine_configurations, &engine_depth, &engine_portfolio};
 
 static uint64_t
 number_from_environment(const char *name, uint64_t otherwise)
@@ -31,82 +27,10 @@ number_from_environment(const char *name, uint64_t otherwise)
     return text == NULL ? otherwise : strtoull(text, NULL, 10);
 }
 
-static struct budget
-big_budget(void)
-{
-    struct clock *clock = clock_monotonic();
-
-    return (struct budget){.clock = clock,
-                           .deadline_ns = clock_now_ns(clock) + 60 * NS_PER_S,
-                           .memory_bytes = (size_t)1 << 30};
-}
-
-static void
-print_calls(const struct calls *c)
-{
-    for (uint32_t i = 0; i < c->count; i++) {
-        struct buf text;
-        buf_init(&text, 256);
-        model_describe(c, i, &text);
-        printf("# call %u [%u, %d] %s\n", i, c->invoke[i], (int)c->complete[i],
-               buf_text(&text));
-        buf_release(&text);
-    }
-}
-
-/* What is wrong with a decision, or NULL. */
-static const char *
-decision_fault(const struct problem *p, const struct decision *d,
-               enum verdict expected)
-{
-    static char reason[REASON_TEXT_MAX];
-
-    if (d->verdict != expected) {
-        return "the verdict differs from brute force";
-    }
-    if (d->verdict == VERDICT_VALID) {
-        return problem_replay(p, d->order, d->order_count, reason) ? NULL
-                                                                   : reason;
-    }
-    struct problem core = {p->calls, d->core, d->core_count, p->key};
-    struct decision again;
-    struct budget b = big_budget();
-    engine_decide(&engine_brute, &core, &b, &again);
-    bool invalid = again.verdict == VERDICT_INVALID;
-    decision_release(&again);
-    return invalid ? NULL : "the core is not invalid";
-}
-
-static void
-trial(const struct calls *c, uint64_t counts[3])
-{
-    struct problem p = {c, NULL, c->count, VALUE_ABSENT};
-    struct decision truth;
-    struct budget b = big_budget();
-
-    engine_decide(&engine_brute, &p, &b, &truth);
-    CHECK(truth.verdict != VERDICT_UNKNOWN);
-    counts[truth.verdict]++;
-    for (uint32_t i = 0; i < ARRAY_LEN(engines); i++) {
-        struct decision d;
-        b = big_budget();
-        engine_decide(engines[i], &p, &b, &d);
-        const char *fault = decision_fault(&p, &d, truth.verdict);
-        if (fault != NULL) {
-            printf("# %s: %s: %s (%s)\n", c->model->name, engines[i]->name,
-                   fault, d.reason);
-            print_calls(c);
-        }
-        CHECK(fault == NULL);
-        decision_release(&d);
-    }
-    decision_release(&truth);
-}
-
 static void
 trials(const struct random_model *model, uint64_t seed)
 {
-    uint64_t count = number_from_environment("ORDEAL_TRIALS", TRIALS_DEFAULT);
+    uint64_t count = agree_trials(TRIALS_DEFAULT);
     uint64_t counts[3] = {0};
 
     for (uint64_t i = 0; i < count; i++) {
@@ -121,13 +45,14 @@ trials(const struct random_model *model, uint64_t seed)
         };
         struct calls *c = random_calls(model, &options);
         if (rng_below(&rng, 3) != 0) {
-            random_calls_corrupt(c, &rng);
+            random_calls_corrupt(model, c, &rng);
         }
-        trial(c, counts);
+        struct problem p = {c, NULL, c->count, VALUE_ABSENT};
+        counts[engines_agree(&p)]++;
         calls_free(c);
     }
-    printf("# %s: %" PRIu64 " valid, %" PRIu64 " invalid\n", model->ops->name,
-           counts[VERDICT_VALID], counts[VERDICT_INVALID]);
+    agree_report(model->ops->name, counts[VERDICT_VALID],
+                 counts[VERDICT_INVALID]);
     CHECK(counts[VERDICT_VALID] > 0 || count == 0);
     CHECK(counts[VERDICT_INVALID] > 0 || count == 0);
 }
@@ -143,13 +68,147 @@ test_agree_with_brute_force(void)
     }
 }
 
+/* ---- one planted fault ---- */
+
+/* All that `ordeal check` asks of the calls, exact engines first. */
+static enum verdict
+planted_verdict(const struct calls *c, enum verdict truth)
+{
+    struct check_options options = {.jobs = 1};
+    struct check_result r;
+
+    check_calls(c, &options, &r);
+    enum verdict verdict = r.verdict;
+    if (verdict != truth) {
+        struct problem p = {c, NULL, c->count, VALUE_ABSENT};
+        printf("# %s: %s, in truth %s: %s\n", c->model->name,
+               verdict_name(verdict), verdict_name(truth), r.decision.reason);
+        agree_print(&p);
+    }
+    CHECK_INT(verdict, truth);
+    CHECK(verdict != VERDICT_INVALID || r.confirmed);
+    check_result_release(&r);
+    return verdict;
+}
+
+/* Values are unique half of the time, so that exact engines decide. */
+static void
+planted_trials(const struct random_model *model, uint64_t seed, uint64_t count)
+{
+    uint64_t planted = 0, invalid = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        struct rng rng;
+        rng_init(&rng, ~(seed + i));
+        struct random_options options = {
+            .seed = rng_u64(&rng),
+            .calls = 3 + (uint32_t)rng_below(&rng, 6),
+            .clients = 1 + (uint32_t)rng_below(&rng, 3),
+            .values = (uint32_t)rng_below(&rng, 2) * 3,
+            .crashes = (uint32_t)rng_below(&rng, 2),
+        };
+        struct calls *c = random_calls(model, &options);
+        struct problem p = {c, NULL, c->count, VALUE_ABSENT};
+        planted_verdict(c, VERDICT_VALID);
+        if (random_calls_corrupt(model, c, &rng) != VALUE_ABSENT) {
+            planted++;
+            invalid += planted_verdict(c, engines_agree(&p)) == VERDICT_INVALID;
+        }
+        calls_free(c);
+    }
+    printf("# %s: %" PRIu64 " answers changed, %" PRIu64 " of them to wrong "
+           "ones\n",
+           model->ops->name, planted, invalid);
+    CHECK(count < 100 || (invalid > planted / 5 && planted > count / 2));
+}
+
+static void
+test_planted_faults(void)
+{
+    uint64_t seed = number_from_environment("ORDEAL_TEST_SEED", SEED_DEFAULT);
+
+    for (uint32_t i = 0; i < RANDOM_MODEL_COUNT; i++) {
+        planted_trials(&random_models[i], seed,
+                       agree_trials(TRIALS_DEFAULT) / 5 + 1);
+    }
+}
+
+/* ---- every model ---- */
+
+/* Models whose histories other programs make. */
+static const char *const elsewhere[][2] = {
+    {"lease-kernel", "test-model-lease-kernel"},
+    {"allocator", "test-model-allocator"},
+    {"quota", "test-model-quota-pool"},
+    {"pool", "test-model-quota-pool"},
+    {"bank", "test-exact-screens"},
+    {"unique-ids", "test-exact-screens"},
+    {"total-queue", "test-exact-screens"},
+    {"set-full", "test-exact-screens"},
+    {"long-fork", "test-exact-screens"},
+    {"list-append", "test-txn"},
+    {"rw-register", "test-txn"},
+};
+
+static const char *
+program_of(const char *model)
+{
+    for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++) {
+        if (strcmp(elsewhere[i][0], model) == 0) {
+            return elsewhere[i][1];
+        }
+    }
+    return random_model_find(model) != NULL ? "test-engines" : NULL;
+}
+
+/* Whether the make variable has the word. */
+static bool
+nightly_runs(const char *makefile, const char *program)
+{
+    const char *at = strstr(makefile, "\nNIGHTLY_TESTS =");
+    size_t len = strlen(program);
+
+    while (at != NULL && (at = strpbrk(at + 1, " \t\n")) != NULL) {
+        if (*at == '\n' && at[-1] != '\\') {
+            return false;
+        }
+        if (strncmp(at + 1, program, len) == 0 &&
+            strchr(" \t\n", at[1 + len]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+test_every_model_is_tried(void)
+{
+    const char *top = getenv("ORDEAL_SRCDIR");
+    char path[512], text[16384];
+
+    snprintf(path, sizeof(path), "%s/tests/local.mk", top == NULL ? "." : top);
+    FILE *f = fopen(path, "r");
+    CHECK(f != NULL);
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    CHECK(!nightly_runs(text, "test-nothing"));
+    for (size_t i = 0; model_registry[i] != NULL; i++) {
+        const char *program = program_of(model_registry[i]->name);
+        bool tried = program != NULL && nightly_runs(text, program);
+        if (!tried) {
+            printf("# nobody tries %s at night\n", model_registry[i]->name);
+        }
+        CHECK(tried);
+    }
+}
+
 /* ---- many open calls ---- */
 
 static enum verdict
 open_decide(const struct engine_ops *e, const struct problem *p,
             struct decision *ret)
 {
-    struct budget b = big_budget();
+    struct budget b = agree_budget();
 
     b.memory_bytes = (size_t)16 << 20; /* a few are too hard for either */
     engine_decide(e, p, &b, ret);
@@ -171,7 +230,7 @@ open_trial(const struct calls *c, uint64_t counts[3])
         if (breadth != depth) {
             printf("# %s: %s and %s\n", c->model->name, verdict_name(breadth),
                    verdict_name(depth));
-            print_calls(c);
+            agree_print(&p);
         }
         CHECK_INT(breadth, depth);
     }
@@ -192,8 +251,7 @@ static void
 test_agree_on_open_calls(void)
 {
     uint64_t seed = number_from_environment("ORDEAL_TEST_SEED", SEED_DEFAULT);
-    uint64_t count =
-        number_from_environment("ORDEAL_TRIALS", TRIALS_DEFAULT) / 5 + 1;
+    uint64_t count = agree_trials(TRIALS_DEFAULT) / 5 + 1;
 
     for (uint32_t m = 0; m < RANDOM_MODEL_COUNT; m++) {
         uint64_t counts[3] = {0};
@@ -209,7 +267,7 @@ test_agree_on_open_calls(void)
             };
             struct calls *c = random_calls(&random_models[m], &options);
             for (uint64_t n = rng_below(&rng, 4); n > 0; n--) {
-                random_calls_corrupt(c, &rng);
+                random_calls_corrupt(&random_models[m], c, &rng);
             }
             open_trial(c, counts);
             calls_free(c);
@@ -419,7 +477,7 @@ test_witness(void)
     struct calls *c = random_calls(random_model_find("cas-register"), &options);
     struct problem p = {c, NULL, c->count, VALUE_ABSENT};
     struct decision d;
-    struct budget b = big_budget();
+    struct budget b = agree_budget();
 
     engine_decide(&engine_witness, &p, &b, &d);
     printf("# %s\n", d.reason);
@@ -466,14 +524,14 @@ test_memory_cap(void)
     uint32_t unknown = 0;
 
     for (size_t cap = 1; cap < (size_t)3 << 20; cap = cap * 5 / 4 + 1) {
-        for (uint32_t i = 0; i < ARRAY_LEN(engines); i++) {
-            struct budget b = big_budget();
+        for (uint32_t i = 0; i < ARRAY_LEN(agree_engines); i++) {
+            struct budget b = agree_budget();
             struct decision d;
             b.memory_bytes = cap;
             b.deadline_ns = clock_now_ns(b.clock) + 5 * NS_PER_MS;
-            engine_decide(engines[i], &p, &b, &d);
+            engine_decide(agree_engines[i], &p, &b, &d);
             if (d.verdict == VERDICT_VALID) {
-                printf("# %s within %zu bytes\n", engines[i]->name, cap);
+                printf("# %s within %zu bytes\n", agree_engines[i]->name, cap);
             }
             CHECK(d.verdict != VERDICT_VALID);
             CHECK(b.peak_bytes <= cap);
@@ -492,14 +550,15 @@ test_deadline(void)
     struct calls *c = hard_calls();
     struct problem p = {c, NULL, c->count, VALUE_ABSENT};
 
-    for (uint32_t i = 0; i < ARRAY_LEN(engines); i++) {
-        struct budget b = big_budget();
+    for (uint32_t i = 0; i < ARRAY_LEN(agree_engines); i++) {
+        struct budget b = agree_budget();
         struct decision d;
         b.deadline_ns = clock_now_ns(b.clock) + 50 * NS_PER_MS;
-        engine_decide(engines[i], &p, &b, &d);
+        engine_decide(agree_engines[i], &p, &b, &d);
         int64_t over = clock_now_ns(b.clock) - b.deadline_ns;
         printf("# %s: %s, %" PRId64 " us after the deadline\n",
-               engines[i]->name, verdict_name(d.verdict), over / NS_PER_US);
+               agree_engines[i]->name, verdict_name(d.verdict),
+               over / NS_PER_US);
         CHECK(d.verdict != VERDICT_VALID);
         /* The promise is 100 ms; a loaded machine may take the processor away
          * for as long again. */
@@ -555,6 +614,8 @@ int
 main(void)
 {
     RUN(test_agree_with_brute_force);
+    RUN(test_planted_faults);
+    RUN(test_every_model_is_tried);
     RUN(test_agree_on_open_calls);
     RUN(test_check_many_keys);
     RUN(test_check_planted);

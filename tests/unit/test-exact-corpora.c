@@ -63,7 +63,7 @@ corpus_judge(const char *path, const struct corpus *corpus,
     struct record_file file = {0};
     const struct format_ops *format;
     struct error err = {0};
-    struct budget b = trial_budget();
+    struct budget b = agree_budget();
 
     *ret_calls = calls_new(&options, &err);
     CHECK(*ret_calls != NULL);

@@ -185,7 +185,7 @@ static void
 check_invalid(const struct engine_ops *engine, struct calls *c, bool perhaps)
 {
     struct problem p = {.calls = c, .count = c->count, .key = VALUE_ABSENT};
-    struct budget b = trial_budget();
+    struct budget b = agree_budget();
     struct decision d;
 
     engine_decide(engine, &p, &b, &d);
@@ -210,7 +210,7 @@ static void
 check_valid(const struct engine_ops *engine, struct calls *c)
 {
     struct problem p = {.calls = c, .count = c->count, .key = VALUE_ABSENT};
-    struct budget b = trial_budget();
+    struct budget b = agree_budget();
     struct decision d;
     char reason[REASON_TEXT_MAX];
 

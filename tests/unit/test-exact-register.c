@@ -212,7 +212,7 @@ check_long(uint32_t keys, uint32_t open_percent, bool shared_values)
     for (uint64_t seed = 0; seed < 4; seed++) {
         struct calls *c = history_new(keys, open_percent, shared_values, seed);
         struct problem p = {.calls = c, .count = c->count, .key = VALUE_ABSENT};
-        struct budget b = trial_budget();
+        struct budget b = agree_budget();
         struct decision d;
 
         engine_decide(&engine_register, &p, &b, &d);
@@ -266,7 +266,7 @@ test_values_written_twice_are_left(void)
         c->a[w] = 5;
     }
     struct problem p = {.calls = c, .count = 2, .key = VALUE_ABSENT};
-    struct budget b = trial_budget();
+    struct budget b = agree_budget();
     struct decision d;
     engine_decide(&engine_register, &p, &b, &d);
     CHECK_INT(d.verdict, VERDICT_UNKNOWN);
@@ -280,14 +280,14 @@ test_budget(void)
 {
     struct calls *c = history_new(1, 0, false, 1);
     struct problem p = {.calls = c, .count = c->count, .key = VALUE_ABSENT};
-    struct budget b = trial_budget();
+    struct budget b = agree_budget();
     struct decision d;
 
     b.memory_bytes = 1000;
     engine_decide(&engine_register, &p, &b, &d);
     CHECK_INT(d.verdict, VERDICT_UNKNOWN);
     decision_release(&d);
-    b = trial_budget();
+    b = agree_budget();
     b.deadline_ns = clock_now_ns(b.clock);
     engine_decide(&engine_register, &p, &b, &d);
     CHECK_INT(d.verdict, VERDICT_UNKNOWN);

@@ -944,7 +944,8 @@ test_random_corrupt(void)
             struct rng rng;
 
             rng_init(&rng, seed);
-            if (random_calls_corrupt(c, &rng) != VALUE_ABSENT) {
+            if (random_calls_corrupt(&random_models[m], c, &rng) !=
+                VALUE_ABSENT) {
                 changed++;
                 invalid += judge(c) == VERDICT_INVALID;
             }
@@ -1023,7 +1024,7 @@ test_apply_is_step(void)
             struct calls *c = random_calls(&random_models[m], &o);
 
             apply_like_step(c, &rng);
-            random_calls_corrupt(c, &rng);
+            random_calls_corrupt(&random_models[m], c, &rng);
             apply_like_step(c, &rng);
             calls_free(c);
         }
