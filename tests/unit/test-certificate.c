@@ -7,9 +7,11 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "analyzer/explain/explain.h"
+#include "harness/base/history.h"
 #include "harness/base/process.h"
 #include "tests/lib/tap.h"
 
@@ -87,6 +89,15 @@ write_text(const char *path, const char *text)
     CHECK(f != NULL);
     fputs(text, f);
     CHECK(fclose(f) == 0);
+}
+
+static off_t
+file_bytes(const char *path)
+{
+    struct stat st;
+
+    CHECK(stat(path, &st) == 0);
+    return st.st_size;
 }
 
 /* The file's verdict; the result is to be released. */
@@ -185,20 +196,26 @@ test_genuine(void)
 
 typedef void forge(json_t *certificate);
 
+/* Changes the certificate that is there. */
 static void
-check_forged(const struct trial *t, forge *how, int expected, const char *part)
+verify_forged(forge *how, int expected, const char *part)
 {
     json_error_t ignored;
-    json_t *certificate;
+    json_t *certificate = json_load_file(place.certificate, 0, &ignored);
 
-    write_text(place.history, t->history);
-    certify(place.history, t, false);
-    certificate = json_load_file(place.certificate, 0, &ignored);
     CHECK(certificate != NULL);
     how(certificate);
     CHECK(json_dump_file(certificate, place.certificate, 0) == 0);
     json_decref(certificate);
     check_verified(place.history, expected, part);
+}
+
+static void
+check_forged(const struct trial *t, forge *how, int expected, const char *part)
+{
+    write_text(place.history, t->history);
+    certify(place.history, t, false);
+    verify_forged(how, expected, part);
 }
 
 static void
@@ -424,6 +441,183 @@ test_other_history(void)
     check_verified(place.history, 1, "another history");
 }
 
+/* ---- Ordeal's own histories ---- */
+
+#define OWN(process, type, rest)                                               \
+    "{\"time\":1,\"process\":" process ",\"type\":\"" type "\"," rest "}\n"
+#define OWN_FIRST "{\"ordeal-history\":1,\"meta\":{\"model\":\"register\"}}\n"
+#define OWN_ID "\"op\":\"aa00000000000000000000000000008f\","
+#define OWN_BIG "\"#00000000000000010000000000000009\""
+#define OWN_READ "\"f\":\"read\""
+
+/* The first attempt never arrived, the second did; notes are nobody's; the
+ * compare-and-set was refused by the system, and that one is evidence. */
+#define OWN_BEGIN                                                              \
+    OWN_FIRST OWN("3", "invoke",                                               \
+                  OWN_ID "\"attempt\":1,\"node\":\"n2\",\"f\":\"write\","      \
+                         "\"fields\":{\"value\":\"\\\\#x\"}")                  \
+        OWN("3", "fail",                                                       \
+            OWN_ID "\"attempt\":1,\"f\":\"write\",\"error\":\"refused\"")      \
+            OWN("null", "note",                                                \
+                "\"f\":\"phase\",\"fields\":{\"name\":\"sweep\"}")             \
+                OWN("4", "invoke",                                             \
+                    OWN_ID                                                     \
+                    "\"attempt\":2,\"pos\":[1,7],\"f\":\"write\",\"fields\":"  \
+                    "{\"value\":\"\\\\#x\"}")                                  \
+                    OWN("4", "ok", OWN_ID "\"attempt\":2,\"f\":\"write\"")     \
+                        OWN("3", "invoke",                                     \
+                            "\"f\":\"cas\",\"fields\":{\"value\":[" OWN_BIG    \
+                            ",5]}") OWN("3", "fail",                           \
+                                        "\"f\":\"cas\",\"fields\":{"           \
+                                        "\"refused\":true}")                   \
+                            OWN("5", "invoke",                                 \
+                                "\"f\":\"write\",\"fields\":{\"edn\":\"{:"     \
+                                "deep {:er 1.5}}\"}")                          \
+                                OWN("5", "unknown",                            \
+                                    "\"f\":\"write\",\"error\":\"timeout\"")   \
+                                    OWN("6", "invoke", OWN_READ) OWN(          \
+                                        "6", "ok",                             \
+                                        OWN_READ                               \
+                                        ",\"fields\":{\"value\":\"\\\\#x\"}")  \
+                                        OWN("6", "invoke", OWN_READ)
+
+static const struct trial own_valid = {
+    "cas-register", NULL,
+    OWN_BEGIN OWN(
+        "6", "ok",
+        OWN_READ
+        ",\"fields\":{\"edn\":\"{:deep {:er 1.5}}\"}") "{\"ordeal-history-"
+                                                       "seal\":{\"events\":13}}"
+                                                       "\n"};
+
+static const struct trial own_invalid = {
+    "cas-register", NULL,
+    OWN_BEGIN OWN("6", "ok", OWN_READ ",\"fields\":{\"value\":" OWN_BIG "}")};
+
+/* The compare-and-set found what it expected, so it cannot be refused. */
+static const struct trial own_refused = {
+    "cas-register", NULL,
+    OWN_FIRST OWN("1", "invoke", "\"f\":\"write\",\"fields\":{\"value\":null}")
+        OWN("1", "ok", "\"f\":\"write\"") OWN(
+            "2", "invoke", "\"f\":\"cas\",\"fields\":{\"value\":[null,4]}")
+            OWN("2", "fail", "\"f\":\"cas\",\"fields\":{\"refused\":true}")};
+
+static const struct trial own_not_arrived = {
+    "cas-register", NULL,
+    OWN_FIRST OWN("2", "invoke",
+                  "\"f\":\"cas\",\"fields\":{\"value\":[null,4]}")
+        OWN("2", "fail", "\"f\":\"cas\"") OWN("2", "invoke", OWN_READ)
+            OWN("2", "ok", OWN_READ)};
+
+/* The binary form of the text, in its place. */
+static void
+make_binary(const struct trial *t)
+{
+    struct error err = {0};
+
+    write_text(place.core, t->history);
+    unlink(place.history);
+    CHECK_OK(history_import_jsonl(place.core, place.history, &err), &err);
+}
+
+static void
+check_own(const struct trial *t, enum verdict expected, bool binary)
+{
+    if (binary)
+        make_binary(t);
+    else
+        write_text(place.history, t->history);
+    CHECK_INT(certify(place.history, t, false), expected);
+    check_verified(place.history, 0, "accepted");
+}
+
+static void
+check_own_forged(const struct trial *t, forge *how, const char *part)
+{
+    make_binary(t);
+    certify(place.history, t, false);
+    verify_forged(how, 1, part);
+}
+
+static void
+test_own_histories(void)
+{
+    for (int binary = 0; binary < 2; binary++) {
+        check_own(&own_valid, VERDICT_VALID, binary);
+        check_own(&own_invalid, VERDICT_INVALID, binary);
+        check_own(&own_refused, VERDICT_INVALID, binary);
+        check_own(&own_not_arrived, VERDICT_VALID, binary);
+    }
+    check_own_forged(&own_valid, forge_swap, "rejected");
+    check_own_forged(&own_valid, forge_drop, "is not in the order");
+    check_own_forged(&own_refused, forge_nothing, "no calls");
+}
+
+/* A writer that was killed leaves a part of a block behind. */
+static void
+test_own_torn(void)
+{
+    make_binary(&own_valid);
+    CHECK(truncate(place.history, file_bytes(place.history) - 30) == 0);
+    CHECK_INT(certify(place.history, &own_valid, false), VERDICT_VALID);
+    check_verified(place.history, 0, "accepted");
+}
+
+/* Blocks of 4 KiB and more are packed, which Python does not unpack. */
+static void
+test_own_packed(void)
+{
+    struct error err = {0};
+    FILE *f = fopen(place.core, "w");
+
+    CHECK(f != NULL);
+    fputs(OWN_FIRST, f);
+    for (int i = 0; i < 2000; i++) {
+        fputs(OWN("1", "invoke", OWN_READ), f);
+        fputs(OWN("1", "ok", OWN_READ), f);
+    }
+    CHECK(fclose(f) == 0);
+    unlink(place.history);
+    CHECK_OK(history_import_jsonl(place.core, place.history, &err), &err);
+    CHECK_INT(certify(place.history, &own_valid, false), VERDICT_VALID);
+    check_verified(place.history, 2, "ordeal history convert");
+    CHECK_INT(certify(place.core, &own_valid, false), VERDICT_VALID);
+    check_verified(place.core, 0, "order of 2000 calls");
+}
+
+/* ---- AllocDB's text ---- */
+
+#define ALLOCDB "sequence=1 process=primary-1 time_millis=5 operation="
+#define ALLOCDB_RESERVE(id, lease)                                             \
+    ALLOCDB "reserve operation_id=" id " resource_id=7 holder_id=3 "           \
+            "outcome=committed_write applied_lsn=4 "                           \
+            "committed_reservation_id=" lease " committed_lease_epoch=1\n"
+
+static const struct trial allocdb_valid = {
+    "lease-kernel", NULL,
+    "version=1\n" ALLOCDB_RESERVE("1", "4") ALLOCDB
+    "tick_expirations operation_id=11 outcome=committed_write "
+    "applied_lsn=6 expired=7:3:4:5,8:3:4:5\n" ALLOCDB_RESERVE("2", "7") ALLOCDB
+    "tick_expirations operation_id=12 outcome=ambiguous\n" ALLOCDB_RESERVE(
+        "3", "9")};
+
+static const struct trial allocdb_invalid = {
+    "lease-kernel", NULL,
+    "version=1\n" ALLOCDB_RESERVE("1", "4") ALLOCDB
+    "get_resource resource_id=7 outcome=read_ok\n" ALLOCDB
+    "release operation_id=5 reservation_id=4 holder_id=3 "
+    "lease_epoch=9 outcome=definite_failure "
+    "reason=stale_epoch\n" ALLOCDB_RESERVE("2", "7")};
+
+static void
+test_allocdb(void)
+{
+    check_trial(&allocdb_valid, VERDICT_VALID);
+    check_trial(&allocdb_invalid, VERDICT_INVALID);
+    check_forged(&allocdb_valid, forge_drop, 1, "is not in the order");
+    check_forged(&allocdb_invalid, forge_less, 1, "an order was found");
+}
+
 /* ---- cores as histories ---- */
 
 static void
@@ -578,12 +772,20 @@ main(void)
         RUN(test_forged);
         RUN(test_promises);
         RUN(test_other_history);
+        RUN(test_own_histories);
+        RUN(test_own_torn);
+        RUN(test_own_packed);
+        RUN(test_allocdb);
         RUN(test_corpora);
     } else {
         SKIP(test_genuine, "no python3");
         SKIP(test_forged, "no python3");
         SKIP(test_promises, "no python3");
         SKIP(test_other_history, "no python3");
+        SKIP(test_own_histories, "no python3");
+        SKIP(test_own_torn, "no python3");
+        SKIP(test_own_packed, "no python3");
+        SKIP(test_allocdb, "no python3");
         SKIP(test_corpora, "no python3");
     }
     RUN(test_core_history);
