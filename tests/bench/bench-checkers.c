@@ -254,17 +254,20 @@ main(int argc, char **argv)
 
     seconds = bench_table(&b, count);
     for (unsigned i = 0; checker_registry[i] != NULL && status == 0; i++)
-        status = bench_judge(&b, checker_registry[i]->name, count);
+        if (checker_judges(checker_registry[i], b.table->model))
+            status = bench_judge(&b, checker_registry[i]->name, count);
     start_ns = cpu_now_ns();
     if (status == 0)
         status = bench_judge(&b, NULL, count);
     seconds += seconds_since(start_ns);
     table_free(b.table);
+    if (status != 0)
+        return status; /* a part of the work is no measurement of it */
     getrusage(RUSAGE_SELF, &usage);
     printf("10 | allocator with positions, %" PRIu64
            " operations, all checkers | %.2f s CPU, %.0f bytes an operation | "
            "5 s for 10 M | nobody | %.2f M operations/s\n",
            count, seconds, (double)usage.ru_maxrss * 1024 / (double)count,
            (double)count / seconds / 1e6);
-    return status;
+    return 0;
 }
