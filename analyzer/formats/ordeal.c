@@ -64,6 +64,55 @@ ordeal_value(struct parse *ps, const struct value *v)
     return t;
 }
 
+/*
+ * Most events have a key, a value, or both, and nothing else: what typed_fields
+ * would make of them, without the map.  False: there is more.
+ */
+static bool
+ordeal_plain(struct parse *ps, const struct event *e, struct typed *t,
+             struct record *r)
+{
+    const struct value *key = NULL, *value = NULL;
+
+    for (size_t i = 0; i < e->fields.count; i++) {
+        const struct field *f = &e->fields.items[i];
+
+        if (f->key[0] == 'k' && strcmp(f->key, "key") == 0)
+            key = &f->value;
+        else if (f->key[0] == 'v' && strcmp(f->key, "value") == 0)
+            value = &f->value;
+        else
+            return false;
+    }
+    t->value = (struct tree){0};
+    if (value != NULL)
+        t->value = ordeal_value(ps, value);
+    r->value = &t->value;
+    if (key != NULL) {
+        t->key = ordeal_value(ps, key);
+        r->key = &t->key;
+    }
+    return true;
+}
+
+static enum typed_status
+ordeal_fields(struct parse *ps, const struct event *e, struct typed *t,
+              struct record *r)
+{
+    struct tree fields = {.kind = TREE_MAP, .count = (uint32_t)e->fields.count};
+    struct tree *items =
+        parse_alloc(ps, (2 * e->fields.count + 1) * sizeof(*items));
+
+    for (size_t i = 0; i < e->fields.count; i++) {
+        const struct field *f = &e->fields.items[i];
+
+        items[2 * i] = ordeal_text(f->key, strlen(f->key));
+        items[2 * i + 1] = ordeal_value(ps, &f->value);
+    }
+    fields.items = items;
+    return typed_fields(ps, &fields, t, r);
+}
+
 static enum typed_status
 ordeal_record(struct parse *ps, const struct event *e, struct typed *t,
               struct record *r)
@@ -74,8 +123,6 @@ ordeal_record(struct parse *ps, const struct event *e, struct typed *t,
         [EVENT_FAIL] = RECORD_FAIL,
         [EVENT_UNKNOWN] = RECORD_INFO,
     };
-    struct tree fields = {.kind = TREE_MAP, .count = (uint32_t)e->fields.count};
-    struct tree *items;
 
     if (e->kind > EVENT_UNKNOWN || e->process == HISTORY_PROCESS_NONE)
         return TYPED_SKIP;
@@ -100,15 +147,8 @@ ordeal_record(struct parse *ps, const struct event *e, struct typed *t,
         t->error = ordeal_text(e->error, strlen(e->error));
         r->error = &t->error;
     }
-    items = parse_alloc(ps, (2 * e->fields.count + 1) * sizeof(*items));
-    for (size_t i = 0; i < e->fields.count; i++) {
-        const struct field *f = &e->fields.items[i];
-
-        items[2 * i] = ordeal_text(f->key, strlen(f->key));
-        items[2 * i + 1] = ordeal_value(ps, &f->value);
-    }
-    fields.items = items;
-    return typed_fields(ps, &fields, t, r);
+    return ordeal_plain(ps, e, t, r) ? TYPED_RECORD
+                                     : ordeal_fields(ps, e, t, r);
 }
 
 static int

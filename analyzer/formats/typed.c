@@ -60,25 +60,33 @@ enum typed_name {
     NAME_REFUSED,
 };
 
+static inline bool
+typed_is(const struct tree *key, const char *name)
+{
+    return memcmp(key->text, name, key->count) == 0;
+}
+
+/* By length first: every field of every event is asked for. */
 static enum typed_name
 typed_name(const struct tree *key)
 {
-    if (key->kind != TREE_STRING || key->count < 3)
+    if (key->kind != TREE_STRING)
         return NAME_OTHER;
-    switch (key->text[0]) {
-    case 'v':
-        return tree_is(key, "value") ? NAME_VALUE : NAME_OTHER;
-    case 'k':
-        return tree_is(key, "key") ? NAME_KEY : NAME_OTHER;
-    case 'o':
-        return tree_is(key, "operation-id") ? NAME_OPERATION_ID : NAME_OTHER;
-    case 'r':
-        return tree_is(key, "refused") ? NAME_REFUSED : NAME_OTHER;
-    case 'e':
-        return tree_is(key, "edn")         ? NAME_EDN
-               : tree_is(key, "edn-key")   ? NAME_EDN_KEY
-               : tree_is(key, "edn-error") ? NAME_EDN_ERROR
-                                           : NAME_OTHER;
+    switch (key->count) {
+    case 3:
+        return typed_is(key, "key")   ? NAME_KEY
+               : typed_is(key, "edn") ? NAME_EDN
+                                      : NAME_OTHER;
+    case 5:
+        return typed_is(key, "value") ? NAME_VALUE : NAME_OTHER;
+    case 7:
+        return typed_is(key, "edn-key")   ? NAME_EDN_KEY
+               : typed_is(key, "refused") ? NAME_REFUSED
+                                          : NAME_OTHER;
+    case 9:
+        return typed_is(key, "edn-error") ? NAME_EDN_ERROR : NAME_OTHER;
+    case 12:
+        return typed_is(key, "operation-id") ? NAME_OPERATION_ID : NAME_OTHER;
     default:
         return NAME_OTHER;
     }

@@ -104,7 +104,8 @@ int
 model_function(const struct model_ops *m, const char *name)
 {
     for (int i = 0; m->functions[i] != NULL; i++) {
-        if (strcmp(m->functions[i], name) == 0) {
+        if (m->functions[i][0] == name[0] &&
+            strcmp(m->functions[i], name) == 0) {
             return i;
         }
     }

@@ -115,28 +115,37 @@ reader_damage(struct history_reader *r, struct error *err, const char *what)
 
 /* ---- decoding: false means that the block is malformed ---- */
 
+/*
+ * What is left of a block.  The common things are taken from a local cursor
+ * that stays in registers; what is rare (new texts, lists) is a call with a
+ * copy of it.
+ */
+struct cursor {
+    const unsigned char *p, *end;
+};
+
 static inline bool
-get_byte(struct history_reader *r, unsigned char *ret)
+get_byte(struct cursor *c, unsigned char *ret)
 {
-    if (r->p == r->end)
+    if (c->p == c->end)
         return false;
-    *ret = *r->p++;
+    *ret = *c->p++;
     return true;
 }
 
 static inline bool
-get_varint(struct history_reader *r, uint64_t *ret)
+get_varint(struct cursor *c, uint64_t *ret)
 {
     uint64_t v = 0;
 
-    if (r->p < r->end && *r->p < 0x80) {
-        *ret = *r->p++;
+    if (c->p < c->end && *c->p < 0x80) {
+        *ret = *c->p++;
         return true;
     }
     for (int shift = 0; shift < 70; shift += 7) {
         unsigned char byte;
 
-        if (!get_byte(r, &byte) || (shift == 63 && byte > 1))
+        if (!get_byte(c, &byte) || (shift == 63 && byte > 1))
             return false;
         v |= (uint64_t)(byte & 0x7f) << shift;
         if (byte < 0x80) {
@@ -148,24 +157,24 @@ get_varint(struct history_reader *r, uint64_t *ret)
 }
 
 static inline bool
-get_u32(struct history_reader *r, uint32_t *ret)
+get_u32(struct cursor *c, uint32_t *ret)
 {
     uint64_t v;
 
-    if (!get_varint(r, &v) || v > UINT32_MAX)
+    if (!get_varint(c, &v) || v > UINT32_MAX)
         return false;
     *ret = (uint32_t)v;
     return true;
 }
 
-static bool
-get_id(struct history_reader *r, struct id128 *ret)
+static inline bool
+get_id(struct cursor *c, struct id128 *ret)
 {
-    if (r->end - r->p < 16)
+    if (c->end - c->p < 16)
         return false;
-    ret->lo = history_get_u64(r->p);
-    ret->hi = history_get_u64(r->p + 8);
-    r->p += 16;
+    ret->lo = history_get_u64(c->p);
+    ret->hi = history_get_u64(c->p + 8);
+    c->p += 16;
     return true;
 }
 
@@ -180,23 +189,23 @@ text_is_defined(const struct history_reader *r, const char *text, size_t len)
 }
 
 static bool
-get_new_text(struct history_reader *r, bool define, const char **ret,
-             uint32_t *ret_len)
+get_new_text(struct history_reader *r, struct cursor *c, bool define,
+             const char **ret, uint32_t *ret_len)
 {
     uint64_t len;
     const char *text;
 
-    if (!get_varint(r, &len) || len > (uint64_t)(r->end - r->p) ||
+    if (!get_varint(c, &len) || len > (uint64_t)(c->end - c->p) ||
         len > VALUE_STRING_MAX ||
-        !history_text_valid((const char *)r->p, (size_t)len))
+        !history_text_valid((const char *)c->p, (size_t)len))
         return false;
     if (define && (r->text_count == HISTORY_DICTIONARY_MAX ||
                    len > HISTORY_DICTIONARY_STRING_MAX ||
-                   text_is_defined(r, (const char *)r->p, (size_t)len)))
+                   text_is_defined(r, (const char *)c->p, (size_t)len)))
         return false;
-    text = arena_strndup(define ? &r->names : &r->scratch, (const char *)r->p,
+    text = arena_strndup(define ? &r->names : &r->scratch, (const char *)c->p,
                          (size_t)len);
-    r->p += len;
+    c->p += len;
     if (define) {
         r->texts[r->text_count] = text;
         r->lens[r->text_count++] = (uint32_t)len;
@@ -207,14 +216,21 @@ get_new_text(struct history_reader *r, bool define, const char **ret,
 }
 
 static inline bool
-get_text(struct history_reader *r, const char **ret, uint32_t *ret_len)
+get_text(struct history_reader *r, struct cursor *c, const char **ret,
+         uint32_t *ret_len)
 {
     uint64_t code;
 
-    if (!get_varint(r, &code))
+    if (!get_varint(c, &code))
         return false;
-    if (code < HISTORY_STRING_BASE)
-        return get_new_text(r, code == HISTORY_STRING_DEFINE, ret, ret_len);
+    if (code < HISTORY_STRING_BASE) {
+        struct cursor copy = *c;
+        bool good =
+            get_new_text(r, &copy, code == HISTORY_STRING_DEFINE, ret, ret_len);
+
+        *c = copy;
+        return good;
+    }
     code -= HISTORY_STRING_BASE;
     if (code >= r->text_count)
         return false;
@@ -223,44 +239,28 @@ get_text(struct history_reader *r, const char **ret, uint32_t *ret_len)
     return true;
 }
 
-static bool
-get_name(struct history_reader *r, const char **ret)
+static inline bool
+get_name(struct history_reader *r, struct cursor *c, const char **ret)
 {
     uint32_t len;
 
-    return get_text(r, ret, &len);
+    return get_text(r, c, ret, &len);
 }
 
-static bool get_value(struct history_reader *r, struct value *ret, int depth);
+static bool get_list(struct history_reader *r, struct cursor *c,
+                     struct value *ret, int depth);
 
-static bool
-get_list(struct history_reader *r, struct value *ret, int depth)
+__attribute__((always_inline)) static inline bool
+get_value(struct history_reader *r, struct cursor *c, struct value *ret,
+          int depth)
 {
-    struct value *items;
-    uint64_t count;
-
-    /* Every item takes a byte at least: no memory for what is not there. */
-    if (depth >= VALUE_DEPTH_MAX || !get_varint(r, &count) ||
-        count > VALUE_LIST_MAX || count > (uint64_t)(r->end - r->p))
-        return false;
-    items = arena_alloc(&r->scratch, count * sizeof(*items) + 1);
-    ret->type = VALUE_LIST;
-    ret->list.items = items;
-    ret->list.count = (size_t)count;
-    for (uint64_t i = 0; i < count; i++)
-        if (!get_value(r, &items[i], depth + 1))
-            return false;
-    return true;
-}
-
-static bool
-get_value(struct history_reader *r, struct value *ret, int depth)
-{
+    struct cursor copy;
     unsigned char tag;
     uint32_t len;
     uint64_t v;
+    bool good;
 
-    if (!get_byte(r, &tag))
+    if (!get_byte(c, &tag))
         return false;
     switch ((enum history_value_tag)tag) {
     case HISTORY_VALUE_NIL:
@@ -273,42 +273,66 @@ get_value(struct history_reader *r, struct value *ret, int depth)
         return true;
     case HISTORY_VALUE_INT:
         ret->type = VALUE_INT;
-        if (!get_varint(r, &v))
+        if (!get_varint(c, &v))
             return false;
         ret->integer = history_unzigzag(v);
         return true;
     case HISTORY_VALUE_ID:
         ret->type = VALUE_ID;
-        return get_id(r, &ret->id);
+        return get_id(c, &ret->id);
     case HISTORY_VALUE_SMALL_ID:
         ret->type = VALUE_ID;
         ret->id.hi = 0;
-        return get_varint(r, &ret->id.lo);
+        return get_varint(c, &ret->id.lo);
     case HISTORY_VALUE_STRING:
         ret->type = VALUE_STRING;
-        if (!get_text(r, &ret->string.text, &len))
+        if (!get_text(r, c, &ret->string.text, &len))
             return false;
         ret->string.len = len;
         return true;
     case HISTORY_VALUE_LIST:
-        return get_list(r, ret, depth);
+        copy = *c;
+        good = get_list(r, &copy, ret, depth);
+        *c = copy;
+        return good;
     }
     return false;
 }
 
 static bool
-get_fields(struct history_reader *r, struct fields *ret)
+get_list(struct history_reader *r, struct cursor *c, struct value *ret,
+         int depth)
+{
+    struct value *items;
+    uint64_t count;
+
+    /* Every item takes a byte at least: no memory for what is not there. */
+    if (depth >= VALUE_DEPTH_MAX || !get_varint(c, &count) ||
+        count > VALUE_LIST_MAX || count > (uint64_t)(c->end - c->p))
+        return false;
+    items = arena_alloc(&r->scratch, count * sizeof(*items) + 1);
+    ret->type = VALUE_LIST;
+    ret->list.items = items;
+    ret->list.count = (size_t)count;
+    for (uint64_t i = 0; i < count; i++)
+        if (!get_value(r, c, &items[i], depth + 1))
+            return false;
+    return true;
+}
+
+static inline bool
+get_fields(struct history_reader *r, struct cursor *c, struct fields *ret)
 {
     bool literal = false;
     uint64_t count;
 
-    if (!get_varint(r, &count) || count > FIELDS_MAX)
+    if (!get_varint(c, &count) || count > FIELDS_MAX)
         return false;
     for (uint64_t i = 0; i < count; i++) {
         struct field *f = &r->fields[i];
 
-        literal |= r->p < r->end && *r->p == HISTORY_STRING_LITERAL;
-        if (!get_name(r, &f->key) || !get_value(r, &f->value, 0))
+        literal |= c->p < c->end && *c->p == HISTORY_STRING_LITERAL;
+        if (!get_name(r, c, &f->key) || !get_value(r, c, &f->value, 0))
             return false;
         for (uint64_t j = 0; j < i; j++)
             if (r->fields[j].key == f->key ||
@@ -324,32 +348,34 @@ get_fields(struct history_reader *r, struct fields *ret)
 static bool
 get_event(struct history_reader *r, struct event *ret)
 {
+    struct cursor c = {r->p, r->end};
     unsigned char tag;
     uint64_t since;
 
     memset(ret, 0, sizeof(*ret));
-    if (!get_byte(r, &tag) ||
+    if (!get_byte(&c, &tag) ||
         (tag & HISTORY_EVENT_KIND_MASK) >= EVENT_KIND_COUNT ||
-        !get_varint(r, &since) || !get_name(r, &ret->function) ||
-        !get_u32(r, &ret->attempt))
+        !get_varint(&c, &since) || !get_name(r, &c, &ret->function) ||
+        !get_u32(&c, &ret->attempt))
         return false;
     ret->kind = (enum event_kind)(tag & HISTORY_EVENT_KIND_MASK);
     ret->time_ns =
         (int64_t)((uint64_t)r->last_ns + (uint64_t)history_unzigzag(since));
     ret->process = HISTORY_PROCESS_NONE;
-    if ((tag & HISTORY_EVENT_PROCESS && !get_u32(r, &ret->process)) ||
-        (tag & HISTORY_EVENT_OPERATION && !get_id(r, &ret->operation)) ||
-        (tag & HISTORY_EVENT_NODE && !get_name(r, &ret->node)) ||
-        (tag & HISTORY_EVENT_ERROR && !get_name(r, &ret->error)))
+    if ((tag & HISTORY_EVENT_PROCESS && !get_u32(&c, &ret->process)) ||
+        (tag & HISTORY_EVENT_OPERATION && !get_id(&c, &ret->operation)) ||
+        (tag & HISTORY_EVENT_NODE && !get_name(r, &c, &ret->node)) ||
+        (tag & HISTORY_EVENT_ERROR && !get_name(r, &c, &ret->error)))
         return false;
     if (tag & HISTORY_EVENT_POSITION) {
         ret->position.known = true;
-        if (!get_varint(r, &ret->position.term) ||
-            !get_varint(r, &ret->position.index))
+        if (!get_varint(&c, &ret->position.term) ||
+            !get_varint(&c, &ret->position.index))
             return false;
     }
-    if (!get_fields(r, &ret->fields))
+    if (!get_fields(r, &c, &ret->fields))
         return false;
+    r->p = c.p;
     r->last_ns = ret->time_ns;
     return true;
 }
