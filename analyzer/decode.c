@@ -64,29 +64,152 @@ state_name(enum state state)
     return state_names[state];
 }
 
-static int
-lacks(struct table *t, const struct event *e, const char *key)
+/* ---- fields ---- */
+
+/* The names that are known here, by the alphabet: those of one initial stand
+ * together. */
+enum key {
+    KEY_APPLIED,
+    KEY_CACHED,
+    KEY_CLAIM,
+    KEY_CLIENT,
+    KEY_CODE,
+    KEY_CREATED,
+    KEY_DEADLINE,
+    KEY_EPOCH,
+    KEY_EXPIRED,
+    KEY_FOUND,
+    KEY_HOLDER,
+    KEY_LEASE,
+    KEY_REQUIRED,
+    KEY_RESOURCE,
+    KEY_RESOURCES,
+    KEY_RETIRED,
+    KEY_SLOT,
+    KEY_STATE,
+    KEY_TTL,
+    KEY_VERSION,
+};
+#define KEY_COUNT 20
+
+static const char *const key_names[KEY_COUNT] = {
+    "applied",   "cached",  "claim", "client", "code",  "created",  "deadline",
+    "epoch",     "expired", "found", "holder", "lease", "required", "resource",
+    "resources", "retired", "slot",  "state",  "ttl",   "version",
+};
+
+/* An event with its fields by name, looked up once: NULL: not there. */
+struct reading {
+    struct table *t;
+    const struct event *e;
+    const struct value *values[KEY_COUNT];
+};
+
+/* The first name with that initial; KEY_COUNT: none. */
+static inline unsigned
+key_begin(char initial)
 {
-    table_cut(t, "event %u (%.40s): field '%s' is missing or not valid",
-              (uint32_t)e->index, e->function, key);
+    switch (initial) {
+    case 'a':
+        return KEY_APPLIED;
+    case 'c':
+        return KEY_CACHED;
+    case 'd':
+        return KEY_DEADLINE;
+    case 'e':
+        return KEY_EPOCH;
+    case 'f':
+        return KEY_FOUND;
+    case 'h':
+        return KEY_HOLDER;
+    case 'l':
+        return KEY_LEASE;
+    case 'r':
+        return KEY_REQUIRED;
+    case 's':
+        return KEY_SLOT;
+    case 't':
+        return KEY_TTL;
+    case 'v':
+        return KEY_VERSION;
+    default:
+        return KEY_COUNT;
+    }
+}
+
+/* KEY_COUNT: not known here. */
+static unsigned
+key_find(const char *name)
+{
+    for (unsigned key = key_begin(name[0]);
+         key < KEY_COUNT && key_names[key][0] == name[0]; key++)
+        if (key_names[key][1] == name[1] && strcmp(key_names[key], name) == 0)
+            return key;
+    return KEY_COUNT;
+}
+
+static void
+reading_init(struct reading *x, struct table *t, const struct event *e)
+{
+    *x = (struct reading){.t = t, .e = e};
+    for (size_t i = 0; i < e->fields.count; i++) {
+        unsigned key = key_find(e->fields.items[i].key);
+
+        if (key < KEY_COUNT && x->values[key] == NULL)
+            x->values[key] = &e->fields.items[i].value;
+    }
+}
+
+static int
+lacks(const struct reading *x, enum key key)
+{
+    table_cut(x->t, "event %u (%.40s): field '%s' is missing or not valid",
+              (uint32_t)x->e->index, x->e->function, key_names[key]);
     return -1;
 }
 
 static int
-need_id(struct table *t, const struct event *e, const char *key, uint32_t *ret)
+need_id(const struct reading *x, enum key key, uint32_t *ret)
 {
     struct id128 id;
 
-    if (!fields_id(&e->fields, key, &id))
-        return lacks(t, e, key);
-    *ret = table_intern(t, id);
+    if (x->values[key] == NULL || !value_id(x->values[key], &id))
+        return lacks(x, key);
+    *ret = table_intern(x->t, id);
     return 0;
 }
 
-static int
-need_int(struct table *t, const struct event *e, const char *key, int64_t *ret)
+static bool
+is_int(const struct reading *x, enum key key)
 {
-    return fields_int(&e->fields, key, ret) && *ret >= 0 ? 0 : lacks(t, e, key);
+    return x->values[key] != NULL && x->values[key]->type == VALUE_INT;
+}
+
+static int
+need_int(const struct reading *x, enum key key, int64_t *ret)
+{
+    if (!is_int(x, key))
+        return lacks(x, key);
+    *ret = x->values[key]->integer;
+    return *ret >= 0 ? 0 : lacks(x, key);
+}
+
+/* False, and *ret as it was: not there, or of another type. */
+static bool
+get_bool(const struct reading *x, enum key key, bool *ret)
+{
+    if (x->values[key] == NULL || x->values[key]->type != VALUE_BOOL)
+        return false;
+    *ret = x->values[key]->boolean;
+    return true;
+}
+
+static const char *
+get_string(const struct reading *x, enum key key)
+{
+    return x->values[key] != NULL && x->values[key]->type == VALUE_STRING
+               ? x->values[key]->string.text
+               : NULL;
 }
 
 void
@@ -121,123 +244,110 @@ list_of_ids(struct table *t, const struct value *v, struct span *ret)
 /* ---- arguments ---- */
 
 static int
-decode_claim(struct table *t, const struct event *e, struct invocation *ret)
+decode_claim(const struct reading *x, struct invocation *ret)
 {
     static const char *const names[] = {[CLAIM_LINEARIZABLE] = "linearizable",
                                         [CLAIM_FENCED] = "fenced",
                                         [CLAIM_ANY] = "any"};
-    const char *text;
+    const char *text = get_string(x, KEY_CLAIM);
     int64_t required;
 
     ret->required = INDEX_NONE;
-    if (fields_int(&e->fields, "required", &required)) {
-        if (required < 0)
-            return lacks(t, e, "required");
+    if (is_int(x, KEY_REQUIRED)) {
+        if (need_int(x, KEY_REQUIRED, &required) < 0)
+            return -1;
         ret->required = (uint64_t)required;
     }
-    if (!fields_string(&e->fields, "claim", &text))
-        return lacks(t, e, "claim");
+    if (text == NULL)
+        return lacks(x, KEY_CLAIM);
     for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(text, names[i]) == 0) {
             ret->claim = (enum claim)i;
             return ret->claim == CLAIM_FENCED && ret->required == INDEX_NONE
-                       ? lacks(t, e, "required")
+                       ? lacks(x, KEY_REQUIRED)
                        : 0;
         }
     }
-    return lacks(t, e, "claim");
+    return lacks(x, KEY_CLAIM);
 }
 
 static int
-decode_one_resource(struct table *t, const struct event *e,
-                    struct invocation *ret)
+decode_one_resource(const struct reading *x, struct invocation *ret)
 {
     uint32_t id;
 
-    if (need_id(t, e, "resource", &id) < 0)
+    if (need_id(x, KEY_RESOURCE, &id) < 0)
         return -1;
-    ret->resources = (struct span){t->list_count, 1};
-    table_list_push(t, id);
+    ret->resources = (struct span){x->t->list_count, 1};
+    table_list_push(x->t, id);
     return 0;
 }
 
 static int
-decode_reserve(struct table *t, const struct event *e, struct invocation *ret)
+decode_reserve(const struct reading *x, struct invocation *ret)
 {
     if (ret->function == FUNCTION_RESERVE) {
-        if (decode_one_resource(t, e, ret) < 0)
+        if (decode_one_resource(x, ret) < 0)
             return -1;
-    } else if (!list_of_ids(t, fields_get(&e->fields, "resources"),
-                            &ret->resources)) {
-        return lacks(t, e, "resources");
+    } else if (!list_of_ids(x->t, x->values[KEY_RESOURCES], &ret->resources)) {
+        return lacks(x, KEY_RESOURCES);
     }
-    if (need_id(t, e, "holder", &ret->holder) < 0)
+    if (need_id(x, KEY_HOLDER, &ret->holder) < 0)
         return -1;
-    return need_int(t, e, "ttl", &ret->amount);
+    return need_int(x, KEY_TTL, &ret->amount);
 }
 
 static int
-decode_holder_command(struct table *t, const struct event *e,
-                      struct invocation *ret)
+decode_holder_command(const struct reading *x, struct invocation *ret)
 {
-    if (need_id(t, e, "lease", &ret->lease) < 0 ||
-        need_id(t, e, "holder", &ret->holder) < 0)
+    if (need_id(x, KEY_LEASE, &ret->lease) < 0 ||
+        need_id(x, KEY_HOLDER, &ret->holder) < 0)
         return -1;
-    return need_int(t, e, "epoch", &ret->amount);
-}
-
-static bool
-find_function(const char *name, enum function *ret)
-{
-    for (unsigned f = 0; f < FUNCTION_COUNT; f++) {
-        const char *known = function_name((enum function)f);
-
-        if (known[0] == name[0] && strcmp(known, name) == 0) {
-            *ret = (enum function)f;
-            return true;
-        }
-    }
-    return false;
+    return need_int(x, KEY_EPOCH, &ret->amount);
 }
 
 int
 decode_invocation(struct table *t, const struct event *e,
                   struct invocation *ret)
 {
+    struct reading reading, *x = &reading;
+
     *ret = (struct invocation){.client = -1,
                                .holder = TABLE_NONE,
                                .lease = TABLE_NONE,
                                .required = INDEX_NONE};
-    if (!find_function(e->function, &ret->function)) {
+    if (!function_find(e->function, &ret->function)) {
         table_cut(t, "event %u: unknown function '%.40s'", (uint32_t)e->index,
                   e->function);
         return -1;
     }
-    fields_int(&e->fields, "client", &ret->client);
+    reading_init(x, t, e);
+    if (is_int(x, KEY_CLIENT))
+        ret->client = x->values[KEY_CLIENT]->integer;
     switch (ret->function) {
     case FUNCTION_CREATE_RESOURCE:
-        return decode_one_resource(t, e, ret);
+        return decode_one_resource(x, ret);
     case FUNCTION_RESERVE:
     case FUNCTION_RESERVE_BUNDLE:
-        return decode_reserve(t, e, ret);
+        return decode_reserve(x, ret);
     case FUNCTION_CONFIRM:
     case FUNCTION_RELEASE:
-        return decode_holder_command(t, e, ret);
+        return decode_holder_command(x, ret);
     case FUNCTION_REVOKE:
     case FUNCTION_RECLAIM:
-        return need_id(t, e, "lease", &ret->lease);
+        return need_id(x, KEY_LEASE, &ret->lease);
     case FUNCTION_TICK:
-        return need_int(t, e, "slot", &ret->amount);
+        return need_int(x, KEY_SLOT, &ret->amount);
     case FUNCTION_GET_RESOURCE:
-        if (decode_claim(t, e, ret) < 0)
+        if (decode_claim(x, ret) < 0)
             return -1;
-        return decode_one_resource(t, e, ret);
+        return decode_one_resource(x, ret);
     case FUNCTION_GET_LEASE:
-        if (decode_claim(t, e, ret) < 0)
+        if (decode_claim(x, ret) < 0)
             return -1;
-        return need_id(t, e, "lease", &ret->lease);
+        return need_id(x, KEY_LEASE, &ret->lease);
     default:
-        if (function_is_read(ret->function) && decode_claim(t, e, ret) < 0)
+        if (function_is_read(ret->function) && decode_claim(x, ret) < 0)
             return -1;
         return decode_engine_invocation(t, e, ret);
     }
@@ -258,19 +368,17 @@ word(const char *text, const char *const *names, unsigned count)
 
 /* A field that may be absent; present and negative or no int is an error. */
 static int
-may_int(struct table *t, const struct event *e, const char *key, int64_t *ret)
+may_int(const struct reading *x, enum key key, int64_t *ret)
 {
-    return fields_get(&e->fields, key) == NULL ? 0 : need_int(t, e, key, ret);
+    return x->values[key] == NULL ? 0 : need_int(x, key, ret);
 }
 
 static int
-may_id(struct table *t, const struct event *e, const char *key, uint32_t *ret)
+may_id(const struct reading *x, enum key key, uint32_t *ret)
 {
-    const struct value *v = fields_get(&e->fields, key);
-
-    if (v == NULL || v->type == VALUE_NULL)
+    if (x->values[key] == NULL || x->values[key]->type == VALUE_NULL)
         return 0;
-    return need_id(t, e, key, ret);
+    return need_id(x, key, ret);
 }
 
 /* One item: [lease, deadline, index, [resources]]. */
@@ -292,20 +400,21 @@ decode_expired_item(struct table *t, const struct value *v, struct expired *ret)
 }
 
 static int
-decode_tick(struct table *t, const struct event *e, struct answer *ret)
+decode_tick(const struct reading *x, struct answer *ret)
 {
-    const struct value *v = fields_get(&e->fields, "expired");
+    struct table *t = x->t;
+    const struct value *v = x->values[KEY_EXPIRED];
 
     ret->expired_first = t->expired_count;
     if (ret->slot == SLOT_NONE)
-        return lacks(t, e, "slot");
+        return lacks(x, KEY_SLOT);
     if (v == NULL || v->type != VALUE_LIST)
-        return lacks(t, e, "expired");
+        return lacks(x, KEY_EXPIRED);
     for (size_t i = 0; i < v->list.count; i++) {
         struct expired row = {.operation = ret->operation};
 
         if (!decode_expired_item(t, &v->list.items[i], &row))
-            return lacks(t, e, "expired");
+            return lacks(x, KEY_EXPIRED);
         if (t->expired_count == t->expired_cap) {
             t->expired_cap = t->expired_cap == 0 ? 64 : t->expired_cap * 2;
             t->expired = xrealloc(t->expired, (size_t)t->expired_cap *
@@ -318,55 +427,53 @@ decode_tick(struct table *t, const struct event *e, struct answer *ret)
 }
 
 static int
-decode_read(struct table *t, const struct event *e, enum function f,
-            struct answer *ret)
+decode_read(const struct reading *x, enum function f, struct answer *ret)
 {
     int64_t applied = -1;
-    const char *state;
+    const char *state = get_string(x, KEY_STATE);
 
-    if (!fields_bool(&e->fields, "found", &ret->found))
-        return lacks(t, e, "found");
-    fields_bool(&e->fields, "retired", &ret->retired);
-    if (may_int(t, e, "applied", &applied) < 0)
+    if (!get_bool(x, KEY_FOUND, &ret->found))
+        return lacks(x, KEY_FOUND);
+    get_bool(x, KEY_RETIRED, &ret->retired);
+    if (may_int(x, KEY_APPLIED, &applied) < 0)
         return -1;
     if (applied >= 0)
         ret->applied = (uint64_t)applied;
     if (!ret->found)
         return 0;
     if (f > FUNCTION_GET_LEASE)
-        return decode_engine_read(t, e, f, ret);
-    if (!fields_string(&e->fields, "state", &state))
-        return lacks(t, e, "state");
+        return decode_engine_read(x->t, x->e, f, ret);
+    if (state == NULL)
+        return lacks(x, KEY_STATE);
     ret->state = (uint8_t)word(state, state_names, STATE_COUNT);
     if (f == FUNCTION_GET_RESOURCE) {
         if (ret->state == STATE_AVAILABLE)
             ret->lease = TABLE_NONE;
         return 0;
     }
-    if (may_id(t, e, "holder", &ret->holder) < 0 ||
-        may_int(t, e, "created", &ret->created) < 0)
+    if (may_id(x, KEY_HOLDER, &ret->holder) < 0 ||
+        may_int(x, KEY_CREATED, &ret->created) < 0)
         return -1;
-    if (fields_get(&e->fields, "resources") != NULL &&
-        !list_of_ids(t, fields_get(&e->fields, "resources"), &ret->resources))
-        return lacks(t, e, "resources");
+    if (x->values[KEY_RESOURCES] != NULL &&
+        !list_of_ids(x->t, x->values[KEY_RESOURCES], &ret->resources))
+        return lacks(x, KEY_RESOURCES);
     return 0;
 }
 
 static int
-decode_recorded(struct table *t, const struct event *e, enum function f,
-                struct answer *ret)
+decode_recorded(const struct reading *x, enum function f, struct answer *ret)
 {
-    const char *code;
+    const char *code = get_string(x, KEY_CODE);
 
-    if (!fields_string(&e->fields, "code", &code))
-        return lacks(t, e, "code");
+    if (code == NULL)
+        return lacks(x, KEY_CODE);
     ret->code = (uint8_t)word(code, code_names, CODE_COUNT);
-    fields_bool(&e->fields, "cached", &ret->cached);
+    get_bool(x, KEY_CACHED, &ret->cached);
     if (f == FUNCTION_TICK)
-        return decode_tick(t, e, ret);
+        return decode_tick(x, ret);
     if (ret->code == CODE_OK && function_is_reserve(f) &&
         ret->lease == TABLE_NONE)
-        return lacks(t, e, "lease");
+        return lacks(x, KEY_LEASE);
     return 0;
 }
 
@@ -374,6 +481,9 @@ int
 decode_answer(struct table *t, const struct event *e, enum function f,
               struct answer *ret)
 {
+    struct reading reading, *x = &reading;
+
+    reading_init(x, t, e);
     ret->lease = ret->holder = TABLE_NONE;
     ret->slot = ret->epoch = ret->deadline = ret->version = ret->created =
         SLOT_NONE;
@@ -383,12 +493,12 @@ decode_answer(struct table *t, const struct event *e, enum function f,
         ret->term = e->position.term;
         ret->index = e->position.index;
     }
-    if (may_int(t, e, "slot", &ret->slot) < 0 ||
-        may_int(t, e, "version", &ret->version) < 0 ||
-        may_int(t, e, "epoch", &ret->epoch) < 0 ||
-        may_int(t, e, "deadline", &ret->deadline) < 0 ||
-        may_id(t, e, "lease", &ret->lease) < 0)
+    if (may_int(x, KEY_SLOT, &ret->slot) < 0 ||
+        may_int(x, KEY_VERSION, &ret->version) < 0 ||
+        may_int(x, KEY_EPOCH, &ret->epoch) < 0 ||
+        may_int(x, KEY_DEADLINE, &ret->deadline) < 0 ||
+        may_id(x, KEY_LEASE, &ret->lease) < 0)
         return -1;
-    return function_is_read(f) ? decode_read(t, e, f, ret)
-                               : decode_recorded(t, e, f, ret);
+    return function_is_read(f) ? decode_read(x, f, ret)
+                               : decode_recorded(x, f, ret);
 }

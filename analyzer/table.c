@@ -65,6 +65,19 @@ function_name(enum function f)
 }
 
 bool
+function_find(const char *name, enum function *ret)
+{
+    for (unsigned f = 0; f < FUNCTION_COUNT; f++) {
+        if (function_names[f][0] == name[0] &&
+            strcmp(function_names[f], name) == 0) {
+            *ret = (enum function)f;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
 function_is_mutation(enum function f)
 {
     return f < FUNCTION_TICK;
@@ -128,6 +141,8 @@ table_new(const json_t *meta)
     const char *positions;
 
     arena_init(&t->arena);
+    for (unsigned i = 0; i < TABLE_RECENT_IDS; i++)
+        t->recent[i].number = TABLE_NONE;
     t->meta = json_is_object(meta) ? json_deep_copy(meta) : json_object();
     positions = json_string_value(json_object_get(t->meta, "positions"));
     t->positions_total = positions != NULL && strcmp(positions, "total") == 0;
@@ -194,13 +209,18 @@ table_cut(struct table *t, const char *fmt, ...)
 uint32_t
 table_intern(struct table *t, struct id128 id)
 {
-    uint32_t *at = map_put(&t->id_map, id);
+    struct recent_id *recent = &t->recent[id.lo % TABLE_RECENT_IDS];
+    uint32_t *at;
 
+    if (recent->number != TABLE_NONE && id128_equal(recent->id, id))
+        return recent->number;
+    at = map_put(&t->id_map, id);
     if (*at == MAP_NONE) {
         GROW(t->ids, t->id_count, t->id_cap);
         *at = t->id_count;
         t->ids[t->id_count++] = id;
     }
+    *recent = (struct recent_id){id, *at};
     return *at;
 }
 

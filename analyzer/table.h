@@ -199,6 +199,16 @@ struct remark {
     struct fields fields;
 };
 
+/* An id and its number in table->ids; TABLE_NONE: nothing is kept here. */
+struct recent_id {
+    struct id128 id;
+    uint32_t number;
+};
+
+/* Holders, resources and leases come again soon: of most ids the number is
+ * among these, without a look into a large map.  A power of two. */
+#define TABLE_RECENT_IDS 256
+
 struct table {
     struct arena arena;
     json_t *meta;      /* own reference */
@@ -227,7 +237,9 @@ struct table {
     uint64_t dropped_bytes;
     const char *cut; /* why judging ends before the file does; NULL: no cut */
 
-    struct map id_map, operation_map, process_map; /* while building */
+    /* While building. */
+    struct map id_map, operation_map, process_map;
+    struct recent_id recent[TABLE_RECENT_IDS]; /* by the low bits of an id */
 };
 
 /* Borrows meta (a JSON object, or NULL). */
@@ -256,6 +268,8 @@ bool function_is_mutation(enum function f);
 bool function_is_reserve(enum function f);
 bool function_is_read(enum function f);
 const char *function_name(enum function f);
+/* False, and *ret as it was: no function has that name. */
+bool function_find(const char *name, enum function *ret);
 const char *code_name(enum code code);
 const char *state_name(enum state state);
 
