@@ -6,8 +6,8 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "analyzer/map.h"
 #include "harness/base/arena.h"
@@ -22,8 +22,9 @@
  */
 #define MAP_RUN 16
 
-static size_t
-map_slot(const struct map *m, struct id128 key)
+/* The cell of a key: its own, or the free one where it belongs. */
+static inline uint32_t *
+map_cell(const struct map *m, struct id128 key)
 {
     uint64_t h =
         (key.hi ^ UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -31,50 +32,63 @@ map_slot(const struct map *m, struct id128 key)
 
     h = (h ^ h >> 29 ^ key.lo / MAP_RUN) * UINT64_C(0x94d049bb133111eb);
     at = ((size_t)(h ^ h >> 32) * MAP_RUN + key.lo % MAP_RUN) & (m->cap - 1);
-    while (m->cells[at].value != MAP_NONE &&
-           !id128_equal(m->cells[at].key, key))
+    while (m->cells[at] != 0 && !id128_equal(m->keys[m->cells[at] - 1], key))
         at = (at + 1) & (m->cap - 1);
-    return at;
+    return &m->cells[at];
 }
 
 static void
 map_grow(struct map *m)
 {
-    struct map old = *m;
+    m->cap = m->cap == 0 ? MAP_CAP_MIN : m->cap * 2;
+    free(m->cells);
+    m->cells = xcalloc(m->cap, sizeof(m->cells[0]));
+    for (uint32_t i = 0; i < m->count; i++)
+        *map_cell(m, m->keys[i]) = i + 1;
+}
 
-    m->cap = old.cap == 0 ? MAP_CAP_MIN : old.cap * 2;
-    m->cells = xrealloc(NULL, m->cap * sizeof(m->cells[0]));
-    memset(m->cells, 0xff, m->cap * sizeof(m->cells[0])); /* MAP_NONE */
-    for (size_t i = 0; i < old.cap; i++)
-        if (old.cells[i].value != MAP_NONE)
-            m->cells[map_slot(m, old.cells[i].key)] = old.cells[i];
-    free(old.cells);
+static uint32_t
+map_add(struct map *m, struct id128 key)
+{
+    assert(m->count < UINT32_MAX);
+    if (m->count == m->entry_cap) {
+        m->entry_cap = m->entry_cap == 0               ? MAP_CAP_MIN / 2
+                       : m->entry_cap > UINT32_MAX / 2 ? UINT32_MAX
+                                                       : m->entry_cap * 2;
+        m->keys = xrealloc(m->keys, m->entry_cap * sizeof(m->keys[0]));
+        m->values = xrealloc(m->values, m->entry_cap * sizeof(m->values[0]));
+    }
+    m->keys[m->count] = key;
+    m->values[m->count] = MAP_NONE;
+    return ++m->count;
 }
 
 void
 map_release(struct map *m)
 {
     free(m->cells);
+    free(m->keys);
+    free(m->values);
     *m = (struct map){0};
 }
 
 uint32_t
 map_get(const struct map *m, struct id128 key)
 {
-    return m->cap == 0 ? MAP_NONE : m->cells[map_slot(m, key)].value;
+    uint32_t entry = m->cap == 0 ? 0 : *map_cell(m, key);
+
+    return entry == 0 ? MAP_NONE : m->values[entry - 1];
 }
 
 uint32_t *
 map_put(struct map *m, struct id128 key)
 {
-    struct map_cell *cell;
+    uint32_t *cell;
 
-    if (m->count * 2 >= m->cap)
+    if ((size_t)m->count * 2 >= m->cap)
         map_grow(m);
-    cell = &m->cells[map_slot(m, key)];
-    if (cell->value == MAP_NONE) {
-        cell->key = key;
-        m->count++;
-    }
-    return &cell->value;
+    cell = map_cell(m, key);
+    if (*cell == 0)
+        *cell = map_add(m, key);
+    return &m->values[*cell - 1];
 }

@@ -14,14 +14,14 @@
 
 #define MAP_NONE UINT32_MAX /* absent; no value may be this */
 
-struct map_cell {
-    struct id128 key;
-    uint32_t value;
-};
-
 struct map {
-    struct map_cell *cells;
-    size_t count, cap; /* cap is 0 or a power of two */
+    uint32_t *cells; /* number of an entry + 1; 0: free */
+    size_t cap;      /* of the cells: 0 or a power of two */
+    /* Entries in the order in which they came: what is large stands dense, and
+     * the cells, half of them free, are small. */
+    struct id128 *keys;
+    uint32_t *values;
+    uint32_t count, entry_cap;
 };
 
 void map_release(struct map *m);
