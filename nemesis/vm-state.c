@@ -4,10 +4,9 @@
  * with less: no time, little time, little memory, no network.
  *
  * Happy path: order it, see it from the other side: the monitor's own word
- * (pause), the host's process table and a piece of work in the guest
- * (throttle), the monitor's count and the guest's /proc/meminfo (balloon), the
- * guest's carrier and connects between nodes (link).  Healed: the same looks
- * show what they showed before.
+ * (pause), the host's process table (throttle), the monitor's count and the
+ * guest's /proc/meminfo (balloon), the guest's carrier and connects between
+ * nodes (link).  Healed: the same looks show what they showed before.
  *
  * Failure modes: a machine that ended meanwhile is a mismatch.  After the
  * driver's death a slowed machine may be left standing still by the last
