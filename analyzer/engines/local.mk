@@ -9,6 +9,7 @@ libordeal_analyzer_a_SOURCES += \
 	%D%/engine.c %D%/engine.h \
 	%D%/exact.c %D%/exact.h \
 	%D%/lease-kernel.c \
+	%D%/lease.c \
 	%D%/list-append.c \
 	%D%/live.c %D%/live.h \
 	%D%/lock.c \

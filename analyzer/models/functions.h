@@ -50,7 +50,10 @@ enum lock_function {
 
 /* lease; key: the lease.  list: the latest time at which the call took effect
  * and the earliest at which the lease that it gives can expire, two words each
- * (models/lease.c). */
+ * (models/lease.c): nanoseconds, INT64_MIN when no time is known. */
+enum { LEASE_CALL_END, LEASE_CALL_UNTIL = 2, LEASE_CALL_WORDS = 4 };
+#define LEASE_UNTIL_NEVER INT64_MAX      /* not by the clock */
+#define LEASE_UNTIL_SAME (INT64_MAX - 1) /* a renewal that does not say */
 enum lease_function {
     LEASE_ACQUIRE, /* a: the owner, or ABSENT */
     LEASE_RELEASE, /* a: the owner, or ABSENT */

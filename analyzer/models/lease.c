@@ -17,20 +17,14 @@
 
 #include <inttypes.h>
 
+#include "analyzer/engines/engine.h"
 #include "analyzer/models/decode.h"
 #include "analyzer/models/registry.h"
 
-/* Of a call's list. */
-enum { LEASE_END, LEASE_UNTIL = 2, LEASE_WORDS = 4 };
 enum { STATE_OWNER, STATE_UNTIL, STATE_WORDS = 3 };
 
-/* Never by the clock. */
-#define UNTIL_NEVER INT64_MAX
-/* A renewal that does not say for how long. */
-#define UNTIL_SAME (INT64_MAX - 1)
 /* Longer ones never expire within a history; products do not overflow. */
 #define TTL_MAX_MS (INT64_C(1) << 40)
-#define NS_PER_MS 1000000
 
 static int64_t
 lease_until(const struct calls *c, const struct record *invoke)
@@ -41,7 +35,7 @@ lease_until(const struct calls *c, const struct record *invoke)
         ttl = seconds > TTL_MAX_MS / 1000 ? TTL_MAX_MS : seconds * 1000;
     } else if (!model_field_natural(invoke->value, "ttl_ms", &ttl) &&
                !model_field_natural(invoke->value, "ttl", &ttl)) {
-        return UNTIL_NEVER;
+        return LEASE_UNTIL_NEVER;
     }
     if (invoke->time_ns < 0) {
         return INT64_MIN;
@@ -65,7 +59,7 @@ lease_decode(struct calls *c, const struct record *invoke,
         {"get", LEASE_READ},        {NULL, 0},
     };
     bool ok = model_ended(end) == ENDED_OK;
-    uint32_t words[LEASE_WORDS];
+    uint32_t words[LEASE_CALL_WORDS];
 
     if (!model_named_function(c, invoke, aliases, &ret->function)) {
         return model_unknown_function(c, invoke, err);
@@ -86,13 +80,15 @@ lease_decode(struct calls *c, const struct record *invoke,
                                        : end->value;
         ret->result = model_value_or_nil(c, owner);
     }
-    model_put64(words + LEASE_END,
+    model_put64(words + LEASE_CALL_END,
                 ok && end->time_ns >= 0 ? end->time_ns : INT64_MAX);
     int64_t until =
         f == LEASE_ACQUIRE || f == LEASE_RENEW ? lease_until(c, invoke) : 0;
-    model_put64(words + LEASE_UNTIL,
-                f == LEASE_RENEW && until == UNTIL_NEVER ? UNTIL_SAME : until);
-    ret->list = calls_list(c, words, LEASE_WORDS);
+    model_put64(words + LEASE_CALL_UNTIL,
+                f == LEASE_RENEW && until == LEASE_UNTIL_NEVER
+                    ? LEASE_UNTIL_SAME
+                    : until);
+    ret->list = calls_list(c, words, LEASE_CALL_WORDS);
     return model_plain_end(end);
 }
 
@@ -118,9 +114,9 @@ lease_over(const struct calls *c, uint32_t call, const struct model_state *s)
 {
     int64_t until = model_get64(s->words + STATE_UNTIL);
 
-    return until != UNTIL_NEVER &&
+    return until != LEASE_UNTIL_NEVER &&
            (c->complete[call] == CALL_OPEN ||
-            model_get64(call_list(c, call) + LEASE_END) >= until);
+            model_get64(call_list(c, call) + LEASE_CALL_END) >= until);
 }
 
 static bool
@@ -128,7 +124,7 @@ lease_step(const struct calls *c, uint32_t call, const struct model_state *in,
            struct model_state *out)
 {
     uint32_t owner = in->words[STATE_OWNER], mine = c->a[call];
-    int64_t until = model_get64(call_list(c, call) + LEASE_UNTIL);
+    int64_t until = model_get64(call_list(c, call) + LEASE_CALL_UNTIL);
     bool free = owner == VALUE_NIL, legal;
 
     model_state_copy(out, in);
@@ -140,7 +136,7 @@ lease_step(const struct calls *c, uint32_t call, const struct model_state *in,
     case LEASE_EXPIRE:
         legal = !free && lease_same(owner, mine) &&
                 (lease_over(c, call, in) ||
-                 model_get64(in->words + STATE_UNTIL) == UNTIL_NEVER);
+                 model_get64(in->words + STATE_UNTIL) == LEASE_UNTIL_NEVER);
         break;
     case LEASE_READ:
         return c->complete[call] == CALL_OPEN || c->result[call] == owner ||
@@ -157,7 +153,7 @@ lease_step(const struct calls *c, uint32_t call, const struct model_state *in,
     }
     if (c->function[call] == LEASE_ACQUIRE ||
         c->function[call] == LEASE_RENEW) {
-        if (until != UNTIL_SAME) {
+        if (until != LEASE_UNTIL_SAME) {
             model_put64(out->words + STATE_UNTIL, until);
         }
     } else {
@@ -188,7 +184,7 @@ lease_describe_state(const struct calls *c, const struct model_state *s,
         buf_puts(out, " by ");
         model_words_value(c, s->words[STATE_OWNER], out);
     }
-    if (until != UNTIL_NEVER && until != INT64_MIN) {
+    if (until != LEASE_UNTIL_NEVER && until != INT64_MIN) {
         buf_printf(out, " until %" PRId64 " ms at least", until / NS_PER_MS);
     }
 }
@@ -197,6 +193,8 @@ static const char *const lease_functions[] = {
     [LEASE_ACQUIRE] = "acquire", [LEASE_RELEASE] = "release",
     [LEASE_RENEW] = "renew",     [LEASE_EXPIRE] = "expire",
     [LEASE_READ] = "read",       NULL};
+
+static const struct engine_ops *const lease_engines[] = {&engine_lease, NULL};
 
 const struct model_ops model_lease = {
     .name = "lease",
@@ -209,4 +207,5 @@ const struct model_ops model_lease = {
     .pure = lease_pure,
     .describe = lock_describe,
     .describe_state = lease_describe_state,
+    .exact = lease_engines,
 };

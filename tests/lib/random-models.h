@@ -292,9 +292,6 @@ random_multi_register_answer(struct random_calls *g,
 
 /* ---- lease: the clock is the rank, so many nanoseconds ---- */
 
-/* Of a call's list (functions.h): two words each. */
-enum { RANDOM_LEASE_END, RANDOM_LEASE_UNTIL = 2, RANDOM_LEASE_WORDS = 4 };
-
 static inline void
 random_lease_draw(struct random_calls *g, struct random_client *client,
                   struct call *ret)
@@ -303,21 +300,21 @@ random_lease_draw(struct random_calls *g, struct random_client *client,
                                     LEASE_READ};
     static const uint8_t wants[] = {LEASE_ACQUIRE, LEASE_ACQUIRE, LEASE_READ,
                                     LEASE_EXPIRE};
-    uint32_t words[RANDOM_LEASE_WORDS], draw = random_below(g, 4);
-    int64_t until = INT64_MAX; /* never */
+    uint32_t words[LEASE_CALL_WORDS], draw = random_below(g, 4);
+    int64_t until = LEASE_UNTIL_NEVER;
 
     ret->function = client->memory > 0 ? holds[draw] : wants[draw];
     if (ret->function != LEASE_READ && random_below(g, 8) > 0) {
         ret->a = client->process;
     }
     if (ret->function == LEASE_RENEW && random_below(g, 2) == 0) {
-        until--; /* does not say for how long */
+        until = LEASE_UNTIL_SAME;
     } else if (ret->function <= LEASE_RENEW && random_below(g, 4) > 0) {
         until = g->rank + random_below(g, 8);
     }
-    model_put64(words + RANDOM_LEASE_END, INT64_MAX);
-    model_put64(words + RANDOM_LEASE_UNTIL, until);
-    ret->list = calls_list(g->c, words, RANDOM_LEASE_WORDS);
+    model_put64(words + LEASE_CALL_END, INT64_MAX);
+    model_put64(words + LEASE_CALL_UNTIL, until);
+    ret->list = calls_list(g->c, words, LEASE_CALL_WORDS);
 }
 
 static inline void
@@ -343,7 +340,7 @@ random_lease_answer(struct random_calls *g, struct random_client *client,
     struct calls *c = g->c;
     bool read = c->function[call] == LEASE_READ;
 
-    model_put64(&c->lists[c->list[call] + 1 + RANDOM_LEASE_END],
+    model_put64(&c->lists[c->list[call] + 1 + LEASE_CALL_END],
                 (int64_t)g->rank + random_below(g, 3));
     if (!read && g->model->ops->step(c, call, s, &g->scratch)) {
         client->memory = c->function[call] == LEASE_ACQUIRE ||
@@ -368,10 +365,10 @@ random_lease_corrupt(struct calls *c, uint32_t call, struct rng *rng)
         c->result[call] =
             rng_below(rng, 3) == 0 ? VALUE_NIL : (uint32_t)rng_below(rng, 4);
     } else if (c->function[call] == LEASE_ACQUIRE && rng_below(rng, 2) == 0) {
-        model_put64(words + RANDOM_LEASE_UNTIL, INT64_MAX);
+        model_put64(words + LEASE_CALL_UNTIL, LEASE_UNTIL_NEVER);
     } else {
         c->a[call] = (uint32_t)rng_below(rng, 4);
-        model_put64(words + RANDOM_LEASE_END, 0);
+        model_put64(words + LEASE_CALL_END, 0);
     }
     return true;
 }
