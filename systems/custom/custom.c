@@ -250,11 +250,11 @@ custom_install(const struct system_node *n, const struct system_options *o,
     CLEANUP(buf_release) struct buf words;
     CLEANUP(buf_release) struct buf first;
 
+    buf_init(&words, SERVICE_WORDS_BYTES_MAX);
+    buf_init(&first, SERVICE_WORDS_BYTES_MAX);
     if (o->bug != NULL)
         return error_set(err, ERROR_CONFIG,
                          "system custom has no planted bugs ('%s')", o->bug);
-    buf_init(&words, SERVICE_WORDS_BYTES_MAX);
-    buf_init(&first, SERVICE_WORDS_BYTES_MAX);
     buf_puts(&words, CUSTOM_BINARY "\n");
     if (custom_check_params(o->params, err) < 0 ||
         custom_words(o->params, &place, &words, &first, err) < 0 ||

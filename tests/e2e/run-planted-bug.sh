@@ -15,7 +15,7 @@ caught() {
             --bugs "$1" --output "$work/runs" >"$work/table" 2>&1
         sed 's/^/# /' "$work/table" >&3
         grep -q "^$1 .* caught" "$work/table" && return 0
-        grep -q 'MISSED$' "$work/table" || break
+        grep -q ' MISSED' "$work/table" || break
     done
     cat "$work/table"
     return 1
