@@ -11,7 +11,7 @@ need_vm
 # promises 9 of 10 seeds, with the whole window).
 caught() {
     for _ in 1 2 3; do
-        "$ORDEAL_SRCDIR/tests/e2e/bug-matrix" --seeds 1 --window 40s \
+        "$ORDEAL_SRCDIR/tests/e2e/bug-matrix" --seeds 1 --window 60s \
             --bugs "$1" --output "$work/runs" >"$work/table" 2>&1
         sed 's/^/# /' "$work/table" >&3
         grep -q "^$1 .* caught" "$work/table" && return 0
