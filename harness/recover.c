@@ -89,6 +89,15 @@ recover_tell(const struct recover_run *run, const struct nemesis_recovery *r)
         fclose(out);
 }
 
+/* A switch inside the driver died with it. */
+static bool
+recover_network_gone(const struct recover_run *run)
+{
+    const struct provider_ops *provider = provider_find(run->file.provider);
+
+    return provider != NULL && provider->fabric != NULL;
+}
+
 /* Heals by the journal over the nodes that still answer. */
 static int
 recover_faults(struct recover_run *run, const struct system_ops *system,
@@ -100,7 +109,8 @@ recover_faults(struct recover_run *run, const struct system_ops *system,
                                 .cluster = cluster,
                                 .system = system,
                                 .remotes = run->remotes,
-                                .clock = clock_monotonic()};
+                                .clock = clock_monotonic(),
+                                .network_gone = recover_network_gone(run)};
     CLEANUP(nemesis_recovery_release) struct nemesis_recovery recovery = {0};
     int result;
 
@@ -274,6 +284,19 @@ recover_bundles(const char *output)
     return count;
 }
 
+/* All of them before any machine is ended: one directory's machines may be
+ * those of another's journal. */
+static void
+recover_hands(char (*dirs)[RUNTIME_DIR_SIZE], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int pid;
+
+        if (!runtime_dir_owner(dirs[i], &pid))
+            recover_hand(dirs[i]);
+    }
+}
+
 int
 run_recover(const char *output, unsigned *ret_count, struct error *err)
 {
@@ -284,13 +307,13 @@ run_recover(const char *output, unsigned *ret_count, struct error *err)
 
     *ret_count = recover_bundles(output);
     dir_count = runtime_dir_list(dirs, RUNTIME_DIR_COUNT_MAX);
+    recover_hands(dirs, dir_count);
     for (size_t i = 0; i < dir_count; i++) {
         struct error one = {0};
         int pid;
 
         if (runtime_dir_owner(dirs[i], &pid))
             continue;
-        recover_hand(dirs[i]);
         log_info("recover", "%s: ending what is left", dirs[i]);
         if (provider_recover(dirs[i], &one) < 0) {
             log_error("recover", "%s", one.text);

@@ -49,6 +49,9 @@ struct fault_world {
     const char *harm_program;
     /* Port i is node i.  NULL: the cluster network is not a switch of ours. */
     struct fabric_switch *fabric;
+    /* It was a switch of a driver that is dead: no node reaches another, and no
+     * proof of a heal can ask for more than that nothing is left in them. */
+    bool network_gone;
 };
 
 /* Where in the drawing above a fault is; moved on by the wrappers. */

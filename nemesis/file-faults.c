@@ -515,7 +515,8 @@ file_look_healed_node(struct fault *f, unsigned node, enum proof *ret,
                                  TARGET_STATUS_TIMEOUT_NS, &status,
                                  &ignored) < 0)
         status.role = ROLE_UNKNOWN;
-    serves = status.role == ROLE_PRIMARY || status.role == ROLE_BACKUP;
+    serves = status.role == ROLE_PRIMARY || status.role == ROLE_BACKUP ||
+             (f->world->network_gone && status.role != ROLE_UNKNOWN);
     if (n->restored[0] != '\0')
         restored = strcmp(n->restored, n->before) == 0;
     evidence = file_evidence(f, node, process.pid != 0);

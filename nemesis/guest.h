@@ -59,13 +59,15 @@ bool guest_process_is(const struct guest_process *look,
 /*
  * How each timer's script begins: waits until the uptime that stands in its
  * lease file, which is renewed by writing a later one; at first $1 seconds from
- * now.  Uptime goes on evenly whatever becomes of the guest's wall clock.
+ * now.  The file is replaced whole: half a number would be an early end.
+ * Uptime goes on evenly whatever becomes of the guest's wall clock.
  * SIGTERM disarms it at once and leaves no sleeper behind.
  */
 #define GUEST_TIMER_WAIT                                                       \
     "t=; trap '[ -z \"$t\" ] || kill \"$t\"; exit 0' TERM\n"                   \
     "f=/run/$0.lease; read -r up _ </proc/uptime\n"                            \
-    "echo $((${up%.*} + $1)) >\"$f\"\n"                                        \
+    "echo $((${up%.*} + $1)) >\"$f.$$\" && " GUEST_BUSYBOX                     \
+    " mv \"$f.$$\" \"$f\"\n"                                                   \
     "while read -r end <\"$f\"; read -r up _ </proc/uptime\n"                  \
     "left=$((end - ${up%.*})); [ \"$left\" -gt 0 ]; do\n" GUEST_BUSYBOX        \
     " sleep \"$left\" & t=$!; wait \"$t\"\ndone\n"

@@ -331,9 +331,12 @@ netem_look_healed_node(struct fault *f, unsigned node, enum proof *ret,
     if (netem_look_node(f, node, &set, &now, err) < 0)
         return -1;
     late = n->delay_ns > 0 && n->known[node] && netem_is_late(n, node, &now);
-    *ret = !set && !late && now.received > 0 && now.received == now.sent
-               ? PROOF_CONFIRMED
-               : PROOF_MISMATCH;
+    if (f->world->network_gone)
+        *ret = set ? PROOF_MISMATCH : PROOF_CONFIRMED;
+    else
+        *ret = !set && !late && now.received > 0 && now.received == now.sent
+                   ? PROOF_CONFIRMED
+                   : PROOF_MISMATCH;
     return 0;
 }
 
