@@ -235,10 +235,10 @@ service_process(const struct system_node *n, const struct service *s,
 
 int
 service_collect(const struct system_node *n, const struct service *s,
-                const char *dir, const char *log_name, struct error *err)
+                const char *dir, struct error *err)
 {
     const char *const status[] = {"svc", "status", s->name, NULL};
-    CLEANUP_FREE char *log = xasprintf("%s/%s", dir, log_name);
+    CLEANUP_FREE char *log = xasprintf("%s/%s.log", dir, s->name);
     CLEANUP_FREE char *svc = xasprintf("%s/svc-status.json", dir);
     CLEANUP(exec_result_release) struct exec_result result;
 

@@ -59,8 +59,8 @@ int service_signal(const struct system_node *n, const struct service *s,
 int service_process(const struct system_node *n, const struct service *s,
                     struct process_id *ret, struct error *err);
 
-/* svc-status.json and the log, as LOG_NAME, into 'dir'. */
+/* svc-status.json and the log, as NAME.log, into 'dir'. */
 int service_collect(const struct system_node *n, const struct service *s,
-                    const char *dir, const char *log_name, struct error *err);
+                    const char *dir, struct error *err);
 
 #endif

@@ -294,15 +294,7 @@ custom_process(const struct system_node *n, struct process_id *ret,
 static int
 custom_collect(const struct system_node *n, const char *dir, struct error *err)
 {
-    struct error door_err = {0}, files_err = {0};
-    int door = replica_collect_door(n, dir, &door_err);
-    int files =
-        service_collect(n, &custom_service, dir, "custom.log", &files_err);
-
-    if (door == 0 && files == 0)
-        return 0;
-    *err = files < 0 ? files_err : door_err;
-    return error_wrap(err, "custom: collect");
+    return replica_collect_daemon(n, &custom_service, dir, err);
 }
 
 static struct client *

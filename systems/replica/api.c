@@ -237,7 +237,7 @@ replica_digest(const struct cluster *c, unsigned node, uint64_t index,
                                       c->nodes[node].name, index);
 }
 
-int
+static int
 replica_collect_door(const struct system_node *n, const char *dir,
                      struct error *err)
 {
@@ -267,4 +267,18 @@ replica_collect_door(const struct system_node *n, const char *dir,
     }
     http_free(http);
     return result;
+}
+
+int
+replica_collect_daemon(const struct system_node *n, const struct service *s,
+                       const char *dir, struct error *err)
+{
+    struct error door_err = {0}, files_err = {0};
+    int door = replica_collect_door(n, dir, &door_err);
+    int files = service_collect(n, s, dir, &files_err);
+
+    if (door == 0 && files == 0)
+        return 0;
+    *err = files < 0 ? files_err : door_err;
+    return error_wrap(err, "%s: collect", s->name);
 }

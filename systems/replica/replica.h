@@ -7,6 +7,7 @@
 #ifndef ORDEAL_SYSTEMS_REPLICA_REPLICA_H
 #define ORDEAL_SYSTEMS_REPLICA_REPLICA_H
 
+#include "systems/service.h"
 #include "systems/system.h"
 
 #define REPLICA_CLIENT_PORT 7100
@@ -32,9 +33,10 @@ extern const char *const replica_crash_points[];
 int replica_crash_at(const struct cluster *c, unsigned node, const char *point,
                      unsigned nth, int64_t timeout_ns, struct error *err);
 
-/* Status, digest and metrics as files in 'dir'; what is down answers none. */
-int replica_collect_door(const struct system_node *n, const char *dir,
-                         struct error *err);
+/* What a daemon answers (status, digest, metrics; none when it is down) and
+ * what its service left (systems/service.h), as files in 'dir'. */
+int replica_collect_daemon(const struct system_node *n, const struct service *s,
+                           const char *dir, struct error *err);
 
 /*
  * A client of every capability: which one it is the daemon's engine decides
