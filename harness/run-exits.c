@@ -32,14 +32,18 @@ run_exit_is_asked_for(const struct run *r, unsigned node, const char *how)
            (r->nemesis != NULL && nemesis_may_exit(r->nemesis, node, number));
 }
 
-/* Of those, a refusal to start on what it found (docs/REPLICA.md). */
+/* Of those, a refusal to start on what it found. */
 static bool
-run_exit_is_refusal(const char *how)
+run_exit_is_refusal(const struct run *r, const char *how)
 {
     int number = 0;
 
-    return sscanf(how, "exit status %d", &number) == 1 &&
-           (number == 76 || number == 77);
+    if (sscanf(how, "exit status %d", &number) != 1)
+        return false;
+    for (const int *s = r->system->refusals; s != NULL && *s != 0; s++)
+        if (*s == number)
+            return true;
+    return false;
 }
 
 /* Looks through one console; what is found is added to 'text'. */
@@ -59,7 +63,7 @@ run_exits_of(struct run *r, unsigned index, char *console, struct buf *text)
         if (how == NULL)
             continue;
         how += strlen("ended, ");
-        r->refused[index] = r->refused[index] || run_exit_is_refusal(how);
+        r->refused[index] = r->refused[index] || run_exit_is_refusal(r, how);
         if (run_exit_is_asked_for(r, index, how))
             continue;
         if (count++ < RUN_EXITS_NAMED_MAX)

@@ -78,6 +78,9 @@ struct system_ops {
      */
     const char *data_dir;
     const char *const *data_files; /* NULL-terminated */
+    /* Statuses with which a daemon ends that will not serve on what it found, 0
+     * after the last; NULL: none tells. */
+    const int *refusals;
     /* The scenario's parameters, before anything exists.  CONFIG errors. */
     int (*check_params)(const json_t *params, struct error *err);
     /*

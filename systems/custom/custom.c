@@ -320,6 +320,7 @@ const struct system_ops system_custom_ops = {
     .door_ports = custom_door_ports,
     .door_count = ARRAY_LEN(custom_door_ports),
     .peer_port = REPLICA_PEER_PORT,
+    .refusals = replica_refusal_exits,
     .check_params = custom_check_params,
     .limits = custom_limits,
     .install = custom_install,

@@ -162,6 +162,9 @@ replica_watch(const struct cluster *c, unsigned node, int64_t timeout_ns,
     return 0;
 }
 
+/* Damaged state; state of another node, cluster or engine. */
+const int replica_refusal_exits[] = {76, 77, 0};
+
 /* ---- crash points ---- */
 
 const char *const replica_crash_points[] = {

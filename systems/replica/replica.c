@@ -266,6 +266,7 @@ const struct system_ops system_replica_ops = {
     .peer_port = REPLICA_PEER_PORT,
     .data_dir = REPLICA_DATA,
     .data_files = replica_data_files,
+    .refusals = replica_refusal_exits,
     .check_params = replica_check_params,
     .limits = replica_limits,
     .install = replica_install,
