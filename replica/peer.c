@@ -24,9 +24,9 @@
 #include "replica/bytes.h"
 #include "replica/peer.h"
 
-#define FRAME_HEADER_BYTES 8u
+#define FRAME_HEADER_BYTES 12u
 #define HELLO_MAGIC UINT64_C(0x0001524550444f52) /* "RODPER\1\0" */
-#define HELLO_VERSION 2u
+#define HELLO_VERSION 3u
 #define HELLO_ENGINE_BYTES 16u
 #define HELLO_BYTES (8u + 4u + 3u * REPLICA_NAME_SIZE + HELLO_ENGINE_BYTES)
 #define CONNECT_TIMEOUT_NS (400 * NS_PER_MS)
@@ -83,7 +83,7 @@ struct peers {
     struct link links[VSR_REPLICAS_MAX];
     struct connection *inbound; /* list */
     unsigned inbound_count;
-    uint64_t now_ns, refusal_ns;
+    uint64_t now_ns, refusal_ns, corrupt;
 };
 
 struct peers *
@@ -115,8 +115,12 @@ peer_name(const struct peers *p, unsigned peer)
 static void
 frame_append(struct buf *out, const void *body, size_t len)
 {
-    write_u32(out, (uint32_t)len);
-    write_u32(out, crc32c(0, body, len));
+    uint8_t header[FRAME_HEADER_BYTES];
+
+    put_u32(header, (uint32_t)len);
+    put_u32(header + 4, crc32c(0, body, len));
+    put_u32(header + 8, crc32c(0, header, 8));
+    buf_append(out, header, sizeof(header));
     buf_append(out, body, len);
     assert(!out->truncated);
 }
@@ -372,6 +376,14 @@ incoming_replace(struct connection *c)
     }
 }
 
+/* Nothing that follows on this stream can be trusted. */
+static void
+incoming_corrupt(struct connection *c, const char *why)
+{
+    c->peers->corrupt++;
+    incoming_refuse(c, why);
+}
+
 /* Whether the connection is still there afterwards. */
 static bool
 incoming_frame(struct connection *c, const uint8_t *body, size_t len)
@@ -403,6 +415,11 @@ incoming_frames(struct connection *c)
         const uint8_t *frame = c->in + at;
         size_t len = get_u32(frame);
 
+        /* A wrong length would make us wait for what never comes. */
+        if (get_u32(frame + 8) != crc32c(0, frame, 8)) {
+            incoming_corrupt(c, "the head of a frame has a bad checksum");
+            return;
+        }
         if (len > VSR_MESSAGE_BYTES_MAX) {
             incoming_refuse(c, "a frame is too long");
             return;
@@ -410,7 +427,7 @@ incoming_frames(struct connection *c)
         if (c->in_len - at - FRAME_HEADER_BYTES < len)
             break;
         if (get_u32(frame + 4) != crc32c(0, frame + FRAME_HEADER_BYTES, len)) {
-            incoming_refuse(c, "a frame has a bad checksum");
+            incoming_corrupt(c, "a frame has a bad checksum");
             return;
         }
         if (!incoming_frame(c, frame + FRAME_HEADER_BYTES, len))
@@ -536,6 +553,12 @@ peers_tick(struct peers *p, uint64_t now_ns)
         if (!c->greeted && now_ns >= c->deadline_ns)
             incoming_refuse(c, "no hello in time");
     }
+}
+
+uint64_t
+peers_corrupt(const struct peers *p)
+{
+    return p->corrupt;
 }
 
 void

@@ -5,7 +5,12 @@
  * made.  The first frame of a connection is the hello: cluster, sender and
  * addressee by name; whoever is not expected is refused.
  *
- *   frame: length u32, CRC-32C u32 of the body, body
+ *   frame: length u32, CRC-32C u32 of the body, CRC-32C u32 of these eight
+ *   bytes, body
+ *
+ * The network's own checksums are weak, and some boxes on the way compute them
+ * anew over what they damaged: a frame that is not what was sent ends its
+ * connection and is counted, whether its head or its body is wrong.
  *
  * A link that is down, or whose peer does not take what was sent, loses
  * messages and never waits: the core repeats what matters.  Unacknowledged
@@ -49,6 +54,9 @@ struct peer_counters {
 };
 void peers_count(const struct peers *p, unsigned peer,
                  struct peer_counters *ret);
+
+/* Frames with a bad checksum, from anybody. */
+uint64_t peers_corrupt(const struct peers *p);
 
 /* Closes all; the loop must run until the handles are gone, then free. */
 void peers_close(struct peers *p);

@@ -727,6 +727,7 @@ route_metrics(struct server *s, struct http_request *r)
             {"snapshots_installed_total", "counter", v.snapshots_installed},
             {"stale_transfers_total", "counter", v.stale_refused},
             {"catch_up_breaches_total", "counter", v.catch_up_breaches},
+            {"peer_frames_corrupt_total", "counter", peers_corrupt(s->peers)},
         };
 
         buf_init(&out, 64u << 10);

@@ -451,6 +451,42 @@ test_kill_of_the_primary_under_load(void)
     teardown();
 }
 
+/*
+ * Bits are wrong between the replicas and nothing below them notices: they do,
+ * and what they acknowledge is still the same everywhere.  A wrong length may
+ * not leave one waiting for the rest of a frame that never comes.
+ */
+static void
+test_damage_between_replicas_under_load(void)
+{
+    struct load load = {.number = 1};
+    uint64_t acknowledged, corrupted;
+    int64_t noticed = 0;
+
+    setup(NULL);
+    start_all();
+    pthread_create(&load.thread, NULL, load_run, &load);
+    cluster_corrupt(&cluster, 40);
+    cluster_sleep_ms(4000);
+    cluster_corrupt(&cluster, 0);
+    corrupted = cluster_corrupted(&cluster);
+    acknowledged = load.acknowledged;
+    for (unsigned i = 0; i < 200 && load.acknowledged < acknowledged + 10; i++)
+        cluster_sleep_ms(50);
+    CHECK(load.acknowledged >= acknowledged + 10);
+    load.stop = true;
+    pthread_join(load.thread, NULL);
+    for (unsigned i = 0; i < CLUSTER_NODES; i++)
+        noticed += cluster_metric(&cluster, i, "peer_frames_corrupt_total");
+    printf("# %" PRIu64 " bits wrong, %" PRId64 " noticed, %" PRIu64
+           " commands meanwhile\n",
+           corrupted, noticed, acknowledged);
+    CHECK(corrupted > 10 && noticed > 10);
+    CHECK(cluster_digests_agree(&cluster,
+                                (unsigned)cluster_primary(&cluster, 5000)));
+    teardown();
+}
+
 static void
 test_graceful_end_under_load(void)
 {
@@ -992,6 +1028,7 @@ main(void)
     RUN_CLUSTER(test_strangers_on_the_ports);
     RUN_CLUSTER(test_stranger_cluster);
     RUN_CLUSTER(test_kill_of_the_primary_under_load);
+    RUN_CLUSTER(test_damage_between_replicas_under_load);
     RUN_CLUSTER(test_graceful_end_under_load);
     RUN_CLUSTER(test_restart_of_all);
     RUN_CLUSTER(test_rejoin_by_snapshot);

@@ -7,7 +7,8 @@
  *
  * A cut link is a black hole, as behind a packet filter: nothing is read from
  * its connections any more, new ones are not accepted, nothing is closed.
- * Healed, everything that waited goes on.
+ * Healed, everything that waited goes on.  A link may also damage what it
+ * carries, a bit at a time, as a network does whose checksums show nothing.
  *
  * Threads: one thread moves the bytes; the rest from one other.
  */
@@ -53,6 +54,10 @@ struct link_proxy {
     int listeners[LINK_NODES_MAX][LINK_NODES_MAX];
     uint16_t ports[LINK_NODES_MAX][LINK_NODES_MAX];
     _Atomic bool cut[LINK_NODES_MAX][LINK_NODES_MAX]; /* from, to */
+    /* One bit of each so many-th piece that passes is wrong; 0: of none. */
+    _Atomic unsigned corrupt_every;
+    _Atomic uint64_t corrupted;
+    uint64_t pieces; /* the thread's own */
     _Atomic bool stopping;
     pthread_t thread;
     struct link_flow flows[LINK_FLOWS_MAX];
@@ -118,18 +123,32 @@ link_accept(struct link_proxy *p, unsigned a, unsigned b)
     close(to);
 }
 
+/* Perhaps turns a bit of what has just come in; which one moves on. */
+static void
+link_corrupt(struct link_proxy *proxy, char *bytes, size_t len)
+{
+    unsigned every = atomic_load(&proxy->corrupt_every);
+
+    if (every == 0 || ++proxy->pieces % every != 0)
+        return;
+    bytes[proxy->pieces * 7 % len] ^= (char)(1 << proxy->pieces % 8);
+    atomic_fetch_add(&proxy->corrupted, 1);
+}
+
 /* Moves what can be moved; false when the flow is over. */
 static bool
-link_move(struct link_pipe *p)
+link_move(struct link_proxy *proxy, struct link_pipe *p)
 {
     ssize_t n;
 
     if (!p->ended && p->len < LINK_BYTES) {
         n = recv(p->from, p->bytes + p->len, LINK_BYTES - p->len, 0);
-        if (n > 0)
+        if (n > 0) {
+            link_corrupt(proxy, p->bytes + p->len, (size_t)n);
             p->len += (size_t)n;
-        else if (n == 0 || errno != EAGAIN)
+        } else if (n == 0 || errno != EAGAIN) {
             p->ended = true;
+        }
     }
     if (p->len > 0) {
         n = send(p->to, p->bytes, p->len, MSG_NOSIGNAL);
@@ -185,9 +204,9 @@ link_main(void *ctx)
             if (!f->used)
                 continue;
             if (!atomic_load(&p->cut[f->a][f->b]))
-                going = link_move(&f->out);
+                going = link_move(p, &f->out);
             if (going && !atomic_load(&p->cut[f->b][f->a]))
-                going = link_move(&f->back);
+                going = link_move(p, &f->back);
             if (!going)
                 link_flow_end(f);
         }

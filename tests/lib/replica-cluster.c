@@ -255,6 +255,18 @@ cluster_heal(struct replica_cluster *c)
             atomic_store(&c->links->cut[i][j], false);
 }
 
+void
+cluster_corrupt(struct replica_cluster *c, unsigned every)
+{
+    atomic_store(&c->links->corrupt_every, every);
+}
+
+uint64_t
+cluster_corrupted(const struct replica_cluster *c)
+{
+    return atomic_load(&c->links->corrupted);
+}
+
 int
 cluster_ended(struct replica_cluster *c, unsigned node)
 {

@@ -56,6 +56,11 @@ void cluster_resume(struct replica_cluster *c, unsigned node);
 void cluster_isolate(struct replica_cluster *c, unsigned node);
 void cluster_heal(struct replica_cluster *c);
 
+/* One bit of each 'every'-th piece between replicas is wrong from now on; 0:
+ * of none.  How many have been so far. */
+void cluster_corrupt(struct replica_cluster *c, unsigned every);
+uint64_t cluster_corrupted(const struct replica_cluster *c);
+
 /* SIGKILL and reap. */
 void cluster_kill(struct replica_cluster *c, unsigned node);
 
