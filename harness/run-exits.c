@@ -59,18 +59,22 @@ run_exits_of(struct run *r, unsigned index, char *console, struct buf *text)
          line = strtok_r(NULL, "\r\n", &save)) {
         const char *what = strstr(line, mark);
         const char *how = what == NULL ? NULL : strstr(what, "ended, ");
+        bool refusal;
 
         if (how == NULL)
             continue;
         how += strlen("ended, ");
-        r->refused[index] = r->refused[index] || run_exit_is_refusal(r, how);
+        refusal = run_exit_is_refusal(r, how);
+        r->refused[index] = r->refused[index] || refusal;
         if (run_exit_is_asked_for(r, index, how))
             continue;
         if (count++ < RUN_EXITS_NAMED_MAX)
             buf_printf(text,
-                       "%s%s: %s (see nodes/%s/console.log and its "
+                       "%s%s: %s%s (see nodes/%s/console.log and its "
                        "daemon's log)",
-                       text->len == 0 ? "" : "; ", node, what, node);
+                       text->len == 0 ? "" : "; ", node, what,
+                       refusal ? ", a refusal to start on what it found" : "",
+                       node);
     }
     return count;
 }
@@ -110,4 +114,51 @@ run_judge_exits(struct run *r)
                       all ? "" : "a console could not be read", "count", 0));
     }
     buf_release(&text);
+}
+
+/* "; n1, n2 refuse to start", those that do. */
+static void
+run_name_refusers(const struct run *r, struct buf *text)
+{
+    const struct cluster *c = &r->site.cluster;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < c->node_count; i++)
+        if (r->refused[i])
+            buf_printf(text, "%s%s", count++ == 0 ? "; " : ", ",
+                       c->nodes[i].name);
+    if (count > 0)
+        buf_puts(text, " refused to start on what was found there");
+}
+
+void
+run_explain_unread(struct run *r)
+{
+    json_t *operations = json_object_get(r->analysis, "operations");
+    size_t i;
+    json_t *checker;
+
+    if (r->load == NULL || r->serves)
+        return;
+    json_array_foreach (r->own_checkers, i, checker) {
+        json_t *witness = json_object_get(checker, "witness");
+        const char *was = json_string_value(json_object_get(witness, "text"));
+        struct buf text;
+
+        if (was == NULL ||
+            strcmp(json_string_value(json_object_get(checker, "checker")),
+                   "availability") != 0)
+            continue;
+        buf_init(&text, 2 * ERROR_TEXT_MAX);
+        buf_puts(&text, was);
+        run_name_refusers(r, &text);
+        buf_printf(&text,
+                   "; %" JSON_INTEGER_FORMAT
+                   " operations were acknowledged, and nobody serves whom to "
+                   "ask for them: there were no final reads, so lost_write "
+                   "had only what was read before to judge by",
+                   json_integer_value(json_object_get(operations, "ok")));
+        json_object_set_new(witness, "text", json_string(buf_text(&text)));
+        buf_release(&text);
+    }
 }

@@ -96,6 +96,10 @@ void run_judge_failure(struct run *r);
 /* Adds unexpected_exit to own_checkers; says which nodes refused to start. */
 void run_judge_exits(struct run *r);
 
+/* Adds to the witness of availability what could not be judged for want of
+ * final reads: after run_judge_exits() and the analysis. */
+void run_explain_unread(struct run *r);
+
 /* run-network.c: the cluster's wire, before, during and after the load. */
 int run_network_ready(struct run *r, struct error *err);
 void run_network_look(struct run *r);

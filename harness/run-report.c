@@ -232,6 +232,7 @@ run_phase_analyse(struct run *r, struct error *err)
     if (path == NULL || analyzer_run(path, &options, &r->analysis, err) < 0)
         return -1;
     checkers = json_object_get(r->analysis, "checkers");
+    run_explain_unread(r);
     json_array_extend(checkers, r->own_checkers);
     run_judge_failure(r);
     return bundle_add_json(r->bundle, "analysis.json", r->analysis, err);
