@@ -41,7 +41,7 @@ plan_rows(const struct matrix *m)
 }
 
 static void
-plan_print(const struct matrix *m)
+plan_print_rows(const struct matrix *m)
 {
     printf("%-40s %-8s %-9s %7s  %s\n", "SCENARIO", "SYSTEM", "PROVIDER",
            "WINDOW", "STATE");
@@ -77,12 +77,7 @@ plan_print_faults(const struct scenario *s, const struct plan *p)
     printf("%s: %u nodes, %lld s, seed %" PRIu64 ", %zu faults\n", s->id,
            p->node_count, (long long)(p->window_ns / NS_PER_S), p->seed,
            p->entry_count);
-    for (size_t i = 0; i < p->entry_count; i++) {
-        char line[512];
-
-        plan_describe(&p->entries[i], line, sizeof(line));
-        printf("%s\n", line);
-    }
+    plan_print(p, stdout);
     if (p->beyond_budget)
         printf("beyond budget: it may break the durable state of %u of %u "
                "nodes at once\n",
@@ -182,7 +177,7 @@ plan_main(const struct command *self, int argc, char **argv)
         json_dumpf(rows, stdout, JSON_INDENT(2));
         printf("\n");
     } else {
-        plan_print(&matrix);
+        plan_print_rows(&matrix);
     }
     json_decref(rows);
     matrix_release(&matrix);

@@ -245,12 +245,7 @@ run_print_plan(const struct run *r)
             (long long)(r->window_ns / NS_PER_S), r->seed,
             r->options->bug == NULL ? "" : ", planted bug ",
             r->options->bug == NULL ? "" : r->options->bug);
-    for (size_t i = 0; i < r->plan.entry_count; i++) {
-        char line[512];
-
-        plan_describe(&r->plan.entries[i], line, sizeof(line));
-        fprintf(stderr, "%s\n", line);
-    }
+    plan_print(&r->plan, stderr);
 }
 
 int

@@ -16,6 +16,9 @@
 #include "nemesis/params.h"
 #include "nemesis/schedule.h"
 
+/* Names, times and a trigger; longer targets are cut. */
+#define WHAT_BYTES_MAX 512
+
 static json_t *
 plan_entry_to_json(const struct plan_entry *e)
 {
@@ -301,7 +304,8 @@ plan_from_json(const json_t *json, struct plan *ret, struct error *err)
     return 0;
 }
 
-void
+/* One fault, as people read it. */
+static void
 plan_describe(const struct plan_entry *e, char *buf, size_t size)
 {
     double at = (double)e->at_ns / (double)NS_PER_S;
@@ -309,11 +313,31 @@ plan_describe(const struct plan_entry *e, char *buf, size_t size)
     char on[256];
 
     if (e->on.kind == TRIGGER_NONE) {
-        snprintf(buf, size, "%4" PRIu64 "  at %.1f s  %s %s for %.1f s", e->id,
-                 at, e->ops->name, e->target, duration);
+        snprintf(buf, size, "at %.1f s  %s %s for %.1f s", at, e->ops->name,
+                 e->target, duration);
         return;
     }
     trigger_describe(&e->on, on, sizeof(on));
-    snprintf(buf, size, "%4" PRIu64 "  from %.1f s  %s %s for %.1f s, %s",
-             e->id, at, e->ops->name, e->target, duration, on);
+    snprintf(buf, size, "from %.1f s  %s %s for %.1f s, %s", at, e->ops->name,
+             e->target, duration, on);
+}
+
+void
+plan_print(const struct plan *p, FILE *file)
+{
+    char what[WHAT_BYTES_MAX], next[WHAT_BYTES_MAX];
+
+    for (size_t i = 0, end; i < p->entry_count; i = end) {
+        plan_describe(&p->entries[i], what, sizeof(what));
+        for (end = i + 1; end < p->entry_count; end++) {
+            plan_describe(&p->entries[end], next, sizeof(next));
+            if (strcmp(what, next) != 0)
+                break;
+        }
+        if (end == i + 1)
+            fprintf(file, "%4" PRIu64 "  %s\n", p->entries[i].id, what);
+        else
+            fprintf(file, "%4" PRIu64 " to %" PRIu64 "  %s\n", p->entries[i].id,
+                    p->entries[end - 1].id, what);
+    }
 }

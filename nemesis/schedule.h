@@ -36,6 +36,7 @@
 
 #include <jansson.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "harness/base/limits.h"
 #include "nemesis/fault.h"
@@ -103,7 +104,10 @@ unsigned plan_limit(const struct plan *p, const struct fault_ops *ops);
 json_t *plan_to_json(const struct plan *p);
 int plan_from_json(const json_t *json, struct plan *ret, struct error *err);
 
-/* "   7  at 41.2 s  kill primary for 1.5 s", for people. */
-void plan_describe(const struct plan_entry *e, char *buf, size_t size);
+/*
+ * For people, a line each: "   7  at 41.2 s  kill primary for 1.5 s".  Those
+ * in a row that read the same share a line: "   1 to 30  from 0.0 s  ...".
+ */
+void plan_print(const struct plan *p, FILE *file);
 
 #endif
