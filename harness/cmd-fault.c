@@ -38,6 +38,13 @@ fault_is(const json_t *object, const char *key, const char *word)
     return strcmp(fault_text(object, key), word) == 0;
 }
 
+static void
+fault_print_json(const json_t *json)
+{
+    json_dumpf(json, stdout, JSON_INDENT(2));
+    printf("\n");
+}
+
 /* Takes the request.  NULL: refused, and err says why. */
 static json_t *
 fault_ask(const struct fault_command *c, json_t *request, struct error *err)
@@ -45,32 +52,44 @@ fault_ask(const struct fault_command *c, json_t *request, struct error *err)
     json_t *answer = hand_ask(c->dir, request, err);
 
     json_decref(request);
-    if (answer != NULL && c->as_json) {
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        printf("\n");
-    }
+    if (answer != NULL && c->as_json)
+        fault_print_json(answer);
     return answer;
 }
 
-static int
-fault_list(struct fault_command *c, struct error *err)
+static void
+fault_print_list(const json_t *list)
 {
-    json_t *list = fault_ask(c, json_pack("{s:s}", "do", "list"), err), *fault;
+    const json_t *fault, *available;
     size_t i;
 
-    if (list == NULL)
-        return command_failed(c->self, err);
     json_array_foreach (list, i, fault) {
-        if (c->as_json)
-            break;
+        available = json_object_get(fault, "available");
         printf("%-16s %-11s %s\n", fault_text(fault, "fault"),
-               json_is_true(json_object_get(fault, "available")) ? "available"
-                                                                 : "not here",
+               available == NULL         ? ""
+               : json_is_true(available) ? "available"
+                                         : "not here",
                fault_text(fault, "description"));
         if (fault_text(fault, "parameters")[0] != '\0')
             printf("%-28s parameters: %s\n", "",
                    fault_text(fault, "parameters"));
     }
+}
+
+/* Without a cluster all there are, available or not. */
+static int
+fault_list(struct fault_command *c, struct error *err)
+{
+    bool up = command_find_up(c->dir);
+    json_t *list = up ? fault_ask(c, json_pack("{s:s}", "do", "list"), err)
+                      : hand_list(NULL);
+
+    if (list == NULL)
+        return command_failed(c->self, err);
+    if (c->as_json && !up)
+        fault_print_json(list);
+    else if (!c->as_json)
+        fault_print_list(list);
     json_decref(list);
     return 0;
 }
@@ -271,7 +290,7 @@ fault_main(const struct command *self, int argc, char **argv)
     for (size_t i = 0; c.count > 0 && i < ARRAY_LEN(verbs); i++) {
         if (strcmp(verbs[i].verb, argv[0]) != 0)
             continue;
-        if (!command_find_up(c.dir))
+        if (verbs[i].run != fault_list && !command_find_up(c.dir))
             return usage_error(self, "no cluster is up; 'ordeal up' makes one");
         return verbs[i].run(&c, &err);
     }
@@ -284,9 +303,10 @@ const struct command command_fault = {
                 "facts",
     .summary = "inject and heal faults by hand, each with its proof",
     .details =
-        "Works on the cluster of 'ordeal up'. Each step is journalled, proven "
-        "and recorded in\nthe cluster's directory like a run's: history, "
-        "faults.jsonl, undo.journal; the\ndirectory goes with 'ordeal down'. "
-        "Exit status: 4 when an effect, 5 when a heal is\nnot proven.",
+        "Works on the cluster of 'ordeal up'; 'list' also without one. Each "
+        "step is journalled,\nproven and recorded in the cluster's directory "
+        "like a run's: history, faults.jsonl,\nundo.journal; the directory "
+        "goes with 'ordeal down'. Exit status: 4 when an effect,\n5 when a "
+        "heal is not proven.",
     .run = fault_main,
 };

@@ -219,24 +219,27 @@ hand_free(struct hand *h)
     free(h);
 }
 
-static json_t *
-hand_list(struct hand *h)
+json_t *
+hand_list(const struct fault_world *w)
 {
     const struct fault_ops *const *all = fault_all();
     json_t *list = json_array();
 
     for (size_t i = 0; all[i] != NULL; i++) {
         char keys[320];
+        json_t *fault;
 
         fault_parameters(all[i], keys, sizeof(keys));
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b}", "fault",
-                            all[i]->name, "description", all[i]->description,
-                            "parameters", keys, "available",
-                            (int)fault_available(all[i], &h->world),
-                            "takes_nodes_down", (int)all[i]->takes_nodes_down,
-                            "breaks_durability", (int)all[i]->breaks_durability,
-                            "reboots", (int)all[i]->reboots));
+        fault =
+            json_pack("{s:s, s:s, s:s, s:b, s:b, s:b}", "fault", all[i]->name,
+                      "description", all[i]->description, "parameters", keys,
+                      "takes_nodes_down", (int)all[i]->takes_nodes_down,
+                      "breaks_durability", (int)all[i]->breaks_durability,
+                      "reboots", (int)all[i]->reboots);
+        if (w != NULL)
+            json_object_set_new(fault, "available",
+                                json_boolean(fault_available(all[i], w)));
+        json_array_append_new(list, fault);
     }
     return list;
 }
@@ -296,7 +299,7 @@ hand_do(struct hand *h, const json_t *request, struct error *err)
     if (what == NULL)
         what = "";
     if (strcmp(what, "list") == 0)
-        return hand_list(h);
+        return hand_list(&h->world);
     if (strcmp(what, "facts") == 0)
         return hand_facts(h);
     if (strcmp(what, "inject") == 0)

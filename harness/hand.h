@@ -30,6 +30,7 @@
 /* Longer than any one fault takes to inject, heal and prove. */
 #define HAND_ASK_TIMEOUT_NS (180 * NS_PER_S)
 
+struct fault_world;
 struct hand;
 
 /* Borrows the site, which is open, and outlives it.  Seeds what is drawn. */
@@ -39,6 +40,12 @@ void hand_free(struct hand *h); /* NULL is fine */
 
 /* Answers whoever asks within the time; renews leases. */
 void hand_serve(struct hand *h, int64_t timeout_ns);
+
+/*
+ * Each fault there is, a new reference: name, description, parameters; with a
+ * world (NULL: none) whether it is available there.
+ */
+json_t *hand_list(const struct fault_world *w);
 
 /* The answer, a new reference; NULL: refused, or nobody holds the cluster. */
 json_t *hand_ask(const char *runtime_dir, json_t *request, struct error *err);

@@ -58,7 +58,9 @@ check 'output that cannot be written' says 3 "$work/junk" \
     "$ordeal" run reservation_contention-control --output "$work/junk/runs"
 check 'exec without a cluster' says 64 'no cluster is up' \
     "$ordeal" exec n1 -- true
-check 'fault without a cluster' says 64 'no cluster is up' "$ordeal" fault list
+check 'fault without a cluster' says 64 'no cluster is up' "$ordeal" fault facts
+check 'faults are listed without a cluster' \
+    sh -c '"$1" fault list | grep -q "^kill  *SIGKILL"' sh "$ordeal"
 check 'fault without a verb' says 64 'list, inject, heal' "$ordeal" fault smash
 "$ordeal" plan reservation_contention-crash-restart --seed 7 --format json \
     >"$work/plan.json"
