@@ -116,6 +116,17 @@ calendar_add(struct calendar *k, uint32_t rank, uint32_t item)
     }
 }
 
+/*
+ * Where the ranks begin that are worth taking out together with this one: to
+ * ask calendar_take for each rank, or for each one in which something comes in,
+ * costs as many wrong guesses of the processor as there are items.
+ */
+static inline uint32_t
+calendar_page(uint32_t rank)
+{
+    return rank & ~UINT32_C(63);
+}
+
 /* The first of the items with the least rank below 'until' (a node; the others
  * follow), or EXACT_NONE: there is none.  Give all of them back one by one. */
 static inline uint32_t

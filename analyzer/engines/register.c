@@ -36,7 +36,12 @@ struct register_zone {
     uint32_t first; /* f; after the sweep where its calls begin to stand */
     uint32_t last;  /* s; after the sweep its place among the zones, from 1 */
     uint32_t write; /* the call */
+    uint32_t key;   /* the call's, here so that it need not be looked at */
 };
+
+/* Of a member that no order needs.  No zone has the number: there is one less
+ * than the calls that there can be. */
+#define REGISTER_LEFT_OUT (EXACT_NONE - 1)
 
 struct register_key {
     uint32_t key;
@@ -63,6 +68,8 @@ struct register_work {
     uint32_t key_low, key_high;
     struct exact_index by_value, by_key;
     struct exact_list later; /* members: reads of what was not written yet */
+    uint64_t *ties;          /* calls that stand at one rank, by their place */
+    uint32_t tie_cap;
     size_t bytes;
 };
 
@@ -90,6 +97,7 @@ register_release(struct register_work *w)
     exact_index_release(&w->by_value, w->b);
     exact_index_release(&w->by_key, w->b);
     exact_list_release(&w->later);
+    free(w->ties);
     free(w->zones);
     free(w->keys);
     free(w->order);
@@ -103,10 +111,10 @@ static bool
 register_same_value(const void *arg, uint32_t zone, uint64_t number)
 {
     const struct register_work *w = arg;
-    uint32_t write = w->zones[zone].write;
+    const struct register_zone *z = &w->zones[zone];
 
-    return w->c->a[write] == (uint32_t)number &&
-           w->c->key[write] == (uint32_t)(number >> 32);
+    return w->c->a[z->write] == (uint32_t)number &&
+           z->key == (uint32_t)(number >> 32);
 }
 
 static bool
@@ -125,10 +133,7 @@ register_find(const struct register_work *w, uint32_t key, uint32_t value)
     const uint32_t *slot =
         exact_index_slot(&w->by_value, number, register_same_value, w);
 
-    if (slot == NULL || *slot == EXACT_NONE) {
-        return EXACT_NONE;
-    }
-    if (!w->one_key && w->c->key[w->zones[*slot].write] != key) {
+    if (slot == NULL || *slot == EXACT_NONE || w->zones[*slot].key != key) {
         return EXACT_NONE;
     }
     return *slot;
@@ -156,18 +161,20 @@ register_scan(struct register_work *w)
 {
     const struct calls *c = w->c;
     uint32_t low = UINT32_MAX, high = 0, key_low = UINT32_MAX, key_high = 0;
+    uint32_t writes = 0;
 
     for (uint32_t i = 0; i < w->p->count; i++) {
         uint32_t call = problem_call(w->p, i), key = c->key[call];
+        /* Without a branch, for who writes is anybody's guess. */
+        uint32_t write = c->function[call] == REGISTER_WRITE;
+        uint32_t least = c->a[call] | (write - 1), most = c->a[call] & -write;
         key_low = key < key_low ? key : key_low;
         key_high = key > key_high ? key : key_high;
-        if (c->function[call] == REGISTER_WRITE) {
-            uint32_t value = c->a[call];
-            low = value < low ? value : low;
-            high = value > high ? value : high;
-            w->zone_cap++;
-        }
+        low = least < low ? least : low;
+        high = most > high ? most : high;
+        writes += write;
     }
+    w->zone_cap = writes;
     w->low = low;
     w->high = high;
     w->key_low = key_low;
@@ -226,8 +233,8 @@ register_rehash(struct register_work *w)
         return false;
     }
     for (uint32_t z = 0; z < w->zone_count; z++) {
-        uint32_t write = w->zones[z].write;
-        uint64_t number = (uint64_t)w->c->key[write] << 32 | w->c->a[write];
+        uint64_t number =
+            (uint64_t)w->zones[z].key << 32 | w->c->a[w->zones[z].write];
         *exact_index_slot(&w->by_value, number, register_same_value, w) = z;
     }
     return true;
@@ -283,7 +290,7 @@ register_write(struct register_work *w, uint32_t call)
     uint64_t number = w->by_value.direct ? value : (uint64_t)key << 32 | value;
     uint32_t *slot =
         exact_index_slot(&w->by_value, number, register_same_value, w);
-    if (*slot != EXACT_NONE && c->key[w->zones[*slot].write] != key) {
+    if (*slot != EXACT_NONE && w->zones[*slot].key != key) {
         if (!register_rehash(w)) {
             return false;
         }
@@ -296,31 +303,23 @@ register_write(struct register_work *w, uint32_t call)
         return false;
     }
     *slot = w->zone_count;
-    w->zones[w->zone_count++] = (struct register_zone){
-        .first = c->complete[call], .last = c->invoke[call], .write = call};
+    w->zones[w->zone_count++] =
+        (struct register_zone){.first = c->complete[call],
+                               .last = c->invoke[call],
+                               .write = call,
+                               .key = key};
     return true;
 }
 
-static inline bool
+/* A read of what was written before it in the file. */
+static inline void
 register_read(struct register_work *w, uint32_t call, uint32_t zone)
 {
-    const struct calls *c = w->c;
     struct register_zone *z = &w->zones[zone];
-    uint32_t answered = c->complete[call], invoked = c->invoke[call];
+    uint32_t answered = w->c->complete[call];
 
-    if (answered < c->invoke[z->write]) {
-        const uint32_t core[] = {call, z->write};
-        exact_invalid(w->d, core, 2,
-                      "'%s' saw a value from the future: '%s' was invoked only "
-                      "after it was answered",
-                      exact_call(c, call).text, exact_call(c, z->write).text);
-        exact_edge(w->d, z->write, call, EDGE_OBSERVED);
-        exact_edge(w->d, call, z->write, EDGE_REAL_TIME);
-        return false;
-    }
     z->first = answered < z->first ? answered : z->first;
-    z->last = invoked > z->last ? invoked : z->last;
-    return true;
+    z->last = w->c->invoke[call]; /* calls come in the order of invoke */
 }
 
 static bool
@@ -333,6 +332,27 @@ register_read_again(struct register_work *w, uint32_t member)
         return false;
     }
     exact_list_add(&w->later, member);
+    return true;
+}
+
+static bool
+register_read_early(struct register_work *w, uint32_t call, uint32_t zone)
+{
+    const struct calls *c = w->c;
+    struct register_zone *z = &w->zones[zone];
+    uint32_t answered = c->complete[call];
+
+    if (answered < c->invoke[z->write]) {
+        const uint32_t core[] = {call, z->write};
+        exact_invalid(w->d, core, 2,
+                      "'%s' saw a value from the future: '%s' was invoked only "
+                      "after it was answered",
+                      exact_call(c, call).text, exact_call(c, z->write).text);
+        exact_edge(w->d, z->write, call, EDGE_OBSERVED);
+        exact_edge(w->d, call, z->write, EDGE_REAL_TIME);
+        return false;
+    }
+    z->first = answered < z->first ? answered : z->first;
     return true;
 }
 
@@ -352,7 +372,7 @@ register_read_later(struct register_work *w)
             return false;
         }
         w->order[member] = zone;
-        if (!register_read(w, call, zone)) {
+        if (!register_read_early(w, call, zone)) {
             return false;
         }
     }
@@ -388,8 +408,10 @@ register_read_calls(struct register_work *w)
             }
         } else if (c->function[call] != REGISTER_READ) {
             cas_count++;
+            w->order[i] =
+                c->complete[call] == CALL_OPEN ? REGISTER_LEFT_OUT : EXACT_NONE;
         } else if (c->complete[call] == CALL_OPEN) {
-            continue;
+            w->order[i] = REGISTER_LEFT_OUT;
         } else if (value == w->initial) {
             struct register_key *k = register_key(w, c->key[call]);
             k->end = c->invoke[call];
@@ -403,8 +425,8 @@ register_read_calls(struct register_work *w)
                 if (!register_read_again(w, i)) {
                     return false;
                 }
-            } else if (!register_read(w, call, zone)) {
-                return false;
+            } else {
+                register_read(w, call, zone);
             }
         }
     }
@@ -495,7 +517,7 @@ static bool
 register_sweep_zone(struct register_work *w, uint32_t zone, uint32_t place)
 {
     struct register_zone *z = &w->zones[zone];
-    struct register_key *k = register_key(w, w->c->key[z->write]);
+    struct register_key *k = register_key(w, z->key);
     bool forward = z->first < z->last;
 
     if (z->first < k->end && (forward || k->zone == EXACT_NONE ||
@@ -531,7 +553,8 @@ register_sweep(struct register_work *w)
             return false;
         }
         /* No zone begins before its write does. */
-        uint32_t until = end ? UINT32_MAX : w->c->invoke[z->write];
+        uint32_t until =
+            end ? UINT32_MAX : calendar_page(w->c->invoke[z->write]);
         while ((node = calendar_take(k, until)) != EXACT_NONE) {
             for (; node != EXACT_NONE; node = calendar_give(k, node)) {
                 if (!register_sweep_zone(w, k->nodes[node].item, ++place)) {
@@ -549,101 +572,114 @@ register_sweep(struct register_work *w)
 
 /* ---- the order ---- */
 
-/* The place of a call's zone; the initial value's is 0. */
-static uint32_t
-register_place(const struct register_work *w, uint32_t call)
-{
-    uint32_t zone = register_find(w, w->c->key[call], register_value(w, call));
-
-    return zone == EXACT_NONE ? 0 : w->zones[zone].last;
-}
-
-static bool
-register_stands_before(const struct register_work *w, uint32_t a, uint32_t b)
-{
-    uint32_t place_a = register_place(w, a), place_b = register_place(w, b);
-
-    if (place_a != place_b) {
-        return place_a < place_b;
-    }
-    bool read_a = w->c->function[a] != REGISTER_WRITE;
-    bool read_b = w->c->function[b] != REGISTER_WRITE;
-    return read_a != read_b ? read_b : a < b;
-}
-
 static int
-register_compare(const void *a, const void *b, void *arg)
+register_compare(const void *a, const void *b)
 {
-    uint32_t x, y;
+    uint64_t x, y;
 
     memcpy(&x, a, sizeof(x));
     memcpy(&y, b, sizeof(y));
-    return register_stands_before(arg, x, y)   ? -1
-           : register_stands_before(arg, y, x) ? 1
-                                               : 0;
+    return (x > y) - (x < y);
 }
 
-/* Calls that stand at one rank; they are of one key. */
+/* Few of them, as a rule: as many as there were calls at a time. */
 static void
-register_emit(struct register_work *w, uint32_t node, uint32_t *count)
+register_sort(uint64_t *ties, uint32_t count)
+{
+    if (count > 32) {
+        qsort(ties, count, sizeof(*ties), register_compare);
+        return;
+    }
+    for (uint32_t i = 1; i < count; i++) {
+        uint64_t tie = ties[i];
+        uint32_t at = i;
+        for (; at > 0 && ties[at - 1] > tie; at--) {
+            ties[at] = ties[at - 1];
+        }
+        ties[at] = tie;
+    }
+}
+
+/* Where a call stands among those of its rank: by the place of its zone, the
+ * initial value's being 0, and first in it if it is the write. */
+static uint64_t
+register_tie(const struct register_work *w, uint32_t call)
+{
+    uint32_t zone = register_find(w, w->c->key[call], register_value(w, call));
+    uint32_t place = zone == EXACT_NONE ? 0 : w->zones[zone].last;
+    bool read = w->c->function[call] != REGISTER_WRITE;
+
+    return (uint64_t)place << 33 | (uint64_t)read << 32 | call;
+}
+
+/* The calls at a node, which are of one key, are counted already. */
+static bool
+register_emit_ties(struct register_work *w, uint32_t *order, uint32_t count)
+{
+    if (count > w->tie_cap) {
+        if (!register_take(w, (count - w->tie_cap) * sizeof(*w->ties))) {
+            return false;
+        }
+        w->ties = xrealloc(w->ties, count * sizeof(*w->ties));
+        w->tie_cap = count;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        w->ties[i] = register_tie(w, order[i]);
+    }
+    register_sort(w->ties, count);
+    for (uint32_t i = 0; i < count; i++) {
+        order[i] = (uint32_t)w->ties[i];
+    }
+    return true;
+}
+
+/* Calls of ranks below 'until', in the order in which they stand. */
+static inline bool
+register_emit(struct register_work *w, uint32_t until, uint32_t *count)
 {
     struct calendar *k = &w->calendar;
-    uint32_t first = *count;
+    uint32_t node;
 
-    for (; node != EXACT_NONE; node = calendar_give(k, node)) {
-        w->order[(*count)++] = k->nodes[node].item;
+    while ((node = calendar_take(k, until)) != EXACT_NONE) {
+        uint32_t first = *count;
+        for (; node != EXACT_NONE; node = calendar_give(k, node)) {
+            w->order[(*count)++] = k->nodes[node].item;
+        }
+        if (*count - first > 1 &&
+            !register_emit_ties(w, w->order + first, *count - first)) {
+            return false;
+        }
     }
-    if (*count - first > 1) {
-        qsort_r(w->order + first, *count - first, sizeof(*w->order),
-                register_compare, w);
-    }
-}
-
-/* Where a call stands: not before its invocation, nor before its zone. */
-static inline bool
-register_stand(const struct register_work *w, uint32_t member, uint32_t call,
-               uint32_t *ret)
-{
-    const struct calls *c = w->c;
-    uint8_t function = c->function[call];
-
-    *ret = c->invoke[call];
-    if (function > REGISTER_WRITE) {
-        return c->complete[call] != CALL_OPEN;
-    }
-    if (c->complete[call] == CALL_OPEN && function == REGISTER_READ) {
-        return false;
-    }
-    uint32_t zone = w->order[member];
-    if (zone == EXACT_NONE) {
-        return true; /* it saw the initial value */
-    }
-    uint32_t first = w->zones[zone].first;
-    *ret = first > *ret ? first : *ret;
-    return first != CALL_OPEN;
+    return true;
 }
 
 static bool
 register_order(struct register_work *w)
 {
     struct calendar *k = &w->calendar;
-    uint32_t count = 0, node, at;
+    uint32_t count = 0;
 
     calendar_init(k);
     for (uint32_t i = 0; i < w->p->count; i++) {
-        uint32_t call = problem_call(w->p, i);
-        if (i % EXACT_POLL_CALLS == 0 && exact_expired(w->b, w->d)) {
+        uint32_t call = problem_call(w->p, i), zone = w->order[i];
+        uint32_t at = w->c->invoke[call];
+        if ((i % EXACT_POLL_CALLS == 0 && exact_expired(w->b, w->d)) ||
+            !register_emit(w, calendar_page(at), &count)) {
             return false;
         }
-        while ((node = calendar_take(k, w->c->invoke[call])) != EXACT_NONE) {
-            register_emit(w, node, &count);
+        if (zone < REGISTER_LEFT_OUT) {
+            uint32_t first = w->zones[zone].first;
+            if (first == CALL_OPEN) {
+                continue; /* open, and nobody read it */
+            }
+            at = first > at ? first : at; /* not before its zone */
         }
-        if (register_stand(w, i, call, &at)) {
+        if (zone != REGISTER_LEFT_OUT) {
             calendar_add(k, at, call);
         }
     }
-    while ((node = calendar_take(k, UINT32_MAX)) != EXACT_NONE) {
-        register_emit(w, node, &count);
+    if (!register_emit(w, UINT32_MAX, &count)) {
+        return false;
     }
     exact_valid(w->d, w->order, count);
     w->order = NULL;

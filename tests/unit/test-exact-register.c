@@ -256,6 +256,33 @@ test_long_many_keys(void)
     check_long(1000, 1, true);
 }
 
+/* Hundreds of reads, all under way when what they saw is written: their zone
+ * begins where the write does, and so they stand at one rank. */
+static void
+test_many_at_one_rank(void)
+{
+    enum { READS = 300 };
+    struct calls *c = calls_new_raw(model_find("register"));
+    struct budget b = agree_budget();
+    struct decision d;
+
+    for (uint32_t i = 0; i < READS; i++) {
+        uint32_t r = calls_append(c, REGISTER_READ, i, i, 2 * READS + i);
+        c->key[r] = 0;
+        c->result[r] = 1;
+    }
+    uint32_t w = calls_append(c, REGISTER_WRITE, READS, READS, CALL_OPEN);
+    c->key[w] = 0;
+    c->a[w] = 1;
+    struct problem p = {.calls = c, .count = c->count, .key = VALUE_ABSENT};
+    engine_decide(&engine_register, &p, &b, &d);
+    CHECK_INT(d.verdict, VERDICT_VALID);
+    CHECK_INT(d.order_count, READS + 1);
+    CHECK(history_replays(c, &d, 1));
+    decision_release(&d);
+    calls_free(c);
+}
+
 static void
 test_values_written_twice_are_left(void)
 {
@@ -303,6 +330,7 @@ main(void)
     RUN(test_agrees_on_texts);
     RUN(test_long_one_key);
     RUN(test_long_many_keys);
+    RUN(test_many_at_one_rank);
     RUN(test_values_written_twice_are_left);
     RUN(test_budget);
     return tap_done();
