@@ -20,6 +20,7 @@
 #include "harness/base/rng.h"
 #include "harness/commands.h"
 #include "harness/deploy.h"
+#include "harness/expectation.h"
 #include "harness/hand.h"
 #include "harness/paths.h"
 #include "harness/provider/cluster.h"
@@ -254,6 +255,23 @@ up_start(struct up_options *o)
                                                          : EXIT_INFRA;
 }
 
+/* A bug is one of what is installed, which has its default engine. */
+static int
+up_check_bug(const struct up_options *o, struct error *err)
+{
+    json_t *expectation;
+    int result;
+
+    if (o->bug == NULL)
+        return 0;
+    expectation = expectation_of_bug(o->bug, err);
+    if (expectation == NULL)
+        return -1;
+    result = expectation_check(expectation, o->bug, o->system, NULL, err);
+    json_decref(expectation);
+    return result;
+}
+
 static int
 up_main(const struct command *self, int argc, char **argv)
 {
@@ -266,6 +284,7 @@ up_main(const struct command *self, int argc, char **argv)
          "what to install (default: replica)"},
         {"uri", 0, OPTION_STRING, &o.uri, "URI", "libvirt connection"},
     };
+    struct error err = {0};
     char dir[RUNTIME_DIR_SIZE];
     int count, exit_status;
 
@@ -278,6 +297,8 @@ up_main(const struct command *self, int argc, char **argv)
         return usage_error(self, "--nodes: 1 to %d", NODE_COUNT_MAX);
     if (system_find(o.system) == NULL)
         return usage_error(self, "--system: no system '%s'", o.system);
+    if (up_check_bug(&o, &err) < 0)
+        return command_failed(self, &err);
     if (command_find_up(dir))
         return usage_error(self,
                            "a cluster is up already (%s); 'ordeal down' "

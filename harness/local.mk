@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libordeal-driver.a
 libordeal_driver_a_SOURCES = \
 	%D%/deploy.c %D%/deploy.h \
+	%D%/expectation.c %D%/expectation.h \
 	%D%/failure.c %D%/failure.h \
 	%D%/gate/claims.c %D%/gate/claims.h \
 	%D%/gate/gate.c %D%/gate/gate.h \

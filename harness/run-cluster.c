@@ -15,6 +15,7 @@
 #include "harness/base/log.h"
 #include "harness/base/rng.h"
 #include "harness/deploy.h"
+#include "harness/expectation.h"
 #include "harness/failure.h"
 #include "harness/paths.h"
 #include "harness/readiness.h"
@@ -130,19 +131,17 @@ run_plan_faults(struct run *r, struct error *err)
     return 0;
 }
 
-/* A bug must be one of the system's, before anything is started. */
+/* A bug must do something here, before anything is started. */
 static int
 run_check_bug(struct run *r, struct error *err)
 {
-    json_t *expectation;
-
     if (r->options->bug == NULL)
         return 0;
-    expectation = bug_expectation(r->options->bug, err);
-    if (expectation == NULL)
+    r->expectation = expectation_of_bug(r->options->bug, err);
+    if (r->expectation == NULL)
         return -1;
-    r->expectation = expectation;
-    return 0;
+    return expectation_check(r->expectation, r->options->bug, r->system->name,
+                             r->workload_ops->capability, err);
 }
 
 static int

@@ -18,6 +18,7 @@
 #include "harness/base/log.h"
 #include "harness/base/process.h"
 #include "harness/deploy.h"
+#include "harness/expectation.h"
 #include "harness/provider/accelerator.h"
 #include "harness/provider/machine.h"
 #include "harness/run-internal.h"
@@ -494,21 +495,15 @@ run_compare_expectation(const struct run *r, struct buf *out)
 {
     const json_t *must = json_object_get(r->expectation, "must");
     const json_t *checkers = json_object_get(r->analysis, "checkers");
-    size_t i, k;
-    json_t *name, *checker;
+    size_t i;
+    json_t *item;
 
-    json_array_foreach ((json_t *)must, i, name) {
-        bool fired = false;
+    json_array_foreach ((json_t *)must, i, item) {
+        const char *name = json_string_value(item);
 
-        json_array_foreach ((json_t *)checkers, k, checker) {
-            fired =
-                fired ||
-                (json_equal(json_object_get(checker, "checker"), name) &&
-                 strcmp(json_string_value(json_object_get(checker, "verdict")),
-                        "invalid") == 0);
-        }
         buf_printf(out, "bug     %s must set off %s: %s\n", r->options->bug,
-                   json_string_value(name), fired ? "it did" : "IT DID NOT");
+                   name,
+                   expectation_fired(checkers, name) ? "it did" : "IT DID NOT");
     }
 }
 

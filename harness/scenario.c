@@ -547,17 +547,3 @@ suite_load(const char *name, struct error *err)
     }
     return suite;
 }
-
-json_t *
-bug_expectation(const char *bug, struct error *err)
-{
-    CLEANUP_FREE char *path = paths_data("scenarios/bugs.yaml");
-    json_t *bugs = yaml_load_file(path, err);
-    json_t *one = json_object_get(bugs, bug);
-
-    if (bugs != NULL && one == NULL)
-        error_set(err, ERROR_CONFIG, "no bug '%s' in %s", bug, path);
-    json_incref(one);
-    json_decref(bugs);
-    return one;
-}

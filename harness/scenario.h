@@ -76,10 +76,4 @@ struct scenario_evidence scenario_evidence_for(const struct scenario *s,
  */
 json_t *suite_load(const char *name, struct error *err);
 
-/*
- * What is expected of a planted bug (scenarios/bugs.yaml): {"scenario": ID,
- * "must": [checkers], "may": [checkers]}.  New reference; NULL: not listed.
- */
-json_t *bug_expectation(const char *bug, struct error *err);
-
 #endif

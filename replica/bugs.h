@@ -53,7 +53,10 @@ enum bug {
 const char *bug_name(enum bug bug); /* NULL for BUG_NONE */
 bool bug_parse(const char *name, enum bug *ret);
 
-/* One line each: name, tab, what it does. */
+/* The only engine on which it does anything; NULL: on all of them. */
+const char *bug_engine(enum bug bug);
+
+/* One line each: name, tab, what it does, and on which engine alone. */
 void bug_list(FILE *out);
 
 #endif

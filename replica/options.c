@@ -324,6 +324,20 @@ compare_peers(const void *a, const void *b)
                   ((const struct peer_options *)b)->name);
 }
 
+/* A bug that does nothing here would pass for one that nobody finds. */
+static int
+check_bug(const struct replica_options *o, struct error *err)
+{
+    const char *engine = bug_engine(o->bug);
+
+    if (engine == NULL || strcmp(engine, o->engine->name) == 0)
+        return 0;
+    return error_set(err, ERROR_CONFIG,
+                     "--bug: '%s' is one of engine %s and does nothing on "
+                     "engine %s",
+                     bug_name(o->bug), engine, o->engine->name);
+}
+
 static int
 check_options(struct replica_options *o, struct error *err)
 {
@@ -354,7 +368,7 @@ check_options(struct replica_options *o, struct error *err)
         return error_set(err, ERROR_CONFIG,
                          "--heartbeat-ms must be at most half of "
                          "--election-timeout-ms");
-    return 0;
+    return check_bug(o, err);
 }
 
 static void

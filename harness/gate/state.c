@@ -9,6 +9,7 @@
 #include "harness/base/clock.h"
 #include "harness/base/file.h"
 #include "harness/base/rng.h"
+#include "harness/expectation.h"
 #include "harness/failure.h"
 #include "harness/gate/state.h"
 
@@ -145,72 +146,6 @@ gate_attempt_begin(json_t *row, uint64_t seed, int64_t wall_ns)
 
 /* ---- what a run came to ---- */
 
-static bool
-gate_list_has(const json_t *list, const char *name)
-{
-    size_t i;
-    json_t *item;
-
-    json_array_foreach ((json_t *)list, i, item) {
-        if (json_is_string(item) && strcmp(json_string_value(item), name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool
-gate_checker_fired(const json_t *manifest, const char *name)
-{
-    size_t i;
-    json_t *checker;
-
-    json_array_foreach (json_object_get(manifest, "checkers"), i, checker) {
-        const char *found =
-            json_string_value(json_object_get(checker, "checker"));
-        const char *verdict =
-            json_string_value(json_object_get(checker, "verdict"));
-
-        if (found != NULL && verdict != NULL && strcmp(found, name) == 0 &&
-            strcmp(verdict, "invalid") == 0)
-            return true;
-    }
-    return false;
-}
-
-/* The first checker that fired and was neither asked for nor allowed. */
-static const char *
-gate_false_alarm(const json_t *row, const json_t *manifest)
-{
-    size_t i;
-    json_t *checker;
-
-    json_array_foreach (json_object_get(manifest, "checkers"), i, checker) {
-        const char *name =
-            json_string_value(json_object_get(checker, "checker"));
-
-        if (name != NULL && gate_checker_fired(manifest, name) &&
-            !gate_list_has(json_object_get(row, "must"), name) &&
-            !gate_list_has(json_object_get(row, "may"), name))
-            return name;
-    }
-    return NULL;
-}
-
-/* The first checker that had to fire and did not. */
-static const char *
-gate_missed(const json_t *row, const json_t *manifest)
-{
-    size_t i;
-    json_t *name;
-
-    json_array_foreach (json_object_get(row, "must"), i, name) {
-        if (json_is_string(name) &&
-            !gate_checker_fired(manifest, json_string_value(name)))
-            return json_string_value(name);
-    }
-    return NULL;
-}
-
 static enum run_status
 gate_manifest_status(const json_t *manifest)
 {
@@ -227,6 +162,7 @@ gate_outcome(const json_t *row, const json_t *manifest, struct arena *a,
              const char **ret_text)
 {
     enum run_status status = gate_manifest_status(manifest);
+    const json_t *checkers = json_object_get(manifest, "checkers");
     const char *name;
 
     *ret_text = NULL;
@@ -235,13 +171,13 @@ gate_outcome(const json_t *row, const json_t *manifest, struct arena *a,
     if (status == STATUS_INFRA || status == STATUS_DIRTY ||
         status == STATUS_INTERNAL)
         return status;
-    name = gate_missed(row, manifest);
+    name = expectation_missed(row, checkers);
     if (name != NULL) {
         *ret_text =
             arena_printf(a, "%s had to find a violation and did not", name);
         return STATUS_INTERNAL;
     }
-    name = gate_false_alarm(row, manifest);
+    name = expectation_false_alarm(row, checkers);
     if (name != NULL) {
         *ret_text =
             arena_printf(a, "%s found a violation that nothing explains", name);

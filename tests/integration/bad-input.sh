@@ -32,6 +32,15 @@ check 'no scenario' says 64 'which scenario' "$ordeal" run
 check 'unknown scenario' says 64 "no scenario 'nowhere'" "$ordeal" run nowhere
 check 'unknown bug' says 64 "no bug 'nonsense'" \
     "$ordeal" run reservation_contention-control --bug nonsense
+check 'a bug of another engine' says 64 'one of engine quota' \
+    "$ordeal" run reservation_contention-control --bug overspend
+check 'a bug where there are none' says 64 'reference replica' \
+    "$ordeal" up --system custom --bug overspend
+check 'a cluster with a bug of another engine' says 64 'one of engine pool' \
+    "$ordeal" up --bug overcommit
+printf 'id: x\nruns:\n  - {scenario: quota-control, bug: stale-cas}\n' >"$work/bad.yaml"
+check 'a suite whose row plants it in vain' says 64 'run 1 of the suite (quota-control)' \
+    "$ordeal" plan "$work/bad.yaml"
 check 'too many nodes' says 64 'nodes' \
     "$ordeal" run reservation_contention-control --nodes 99
 printf 'id: x\nworkload: reservation_contention\nwindwo: 3s\n' >"$work/bad.yaml"

@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 
 #include "analyzer/analyzer.h"
+#include "harness/expectation.h"
 #include "harness/load.h"
 #include "harness/scenario.h"
 #include "tests/lib/local-cluster.h"
@@ -395,18 +396,6 @@ run_load(struct run *r, struct error *err)
 
 /* ---- judging ---- */
 
-static bool
-list_has(const json_t *list, const char *name)
-{
-    const json_t *item;
-    size_t i;
-
-    json_array_foreach ((json_t *)list, i, item)
-        if (strcmp(json_string_value(item), name) == 0)
-            return true;
-    return false;
-}
-
 /* Whether the checker's verdict is what the bug (or none) makes expected. */
 static bool
 run_judge_checker(struct run *r, const json_t *checker)
@@ -417,8 +406,8 @@ run_judge_checker(struct run *r, const json_t *checker)
     const char *text = json_string_value(
         json_object_get(json_object_get(checker, "witness"), "text"));
     const char *reason = json_string_value(json_object_get(checker, "reason"));
-    bool must = list_has(json_object_get(r->expectation, "must"), name);
-    bool may = list_has(json_object_get(r->expectation, "may"), name);
+    bool must = expectation_names(r->expectation, "must", name);
+    bool may = expectation_names(r->expectation, "may", name);
     bool fired = strcmp(verdict, "invalid") == 0;
     bool good = fired ? must || may : !must;
 
@@ -463,7 +452,7 @@ run_expect(struct run *r, struct error *err)
     const char *scenario = NULL;
 
     if (r->o.bug != NULL) {
-        r->expectation = bug_expectation(r->o.bug, err);
+        r->expectation = expectation_of_bug(r->o.bug, err);
         if (r->expectation == NULL)
             return -1;
         scenario =
@@ -477,6 +466,10 @@ run_expect(struct run *r, struct error *err)
     if (r->workload_ops == NULL)
         return error_set(err, ERROR_CONFIG, "no workload '%s'",
                          r->scenario->workload);
+    if (r->o.bug != NULL &&
+        expectation_check(r->expectation, r->o.bug, r->scenario->system,
+                          r->workload_ops->capability, err) < 0)
+        return -1;
     if (r->o.rate < 0)
         r->o.rate = r->scenario->rate;
     if (r->o.harm >= 0)

@@ -104,10 +104,38 @@ test_refusals(void)
     check_refused("runs:\n  - scenario: reservation_contention-control\n"
                   "    bug: no-such\n",
                   "no-such");
+    check_refused("runs:\n  - scenario: reservation_contention-control\n"
+                  "    bug: overspend\n",
+                  "run 1 of the suite (reservation_contention-control): bug "
+                  "'overspend' is one of engine quota and does nothing on "
+                  "engine lease: quota-control shows it");
     CHECK_INT(matrix_load(&(struct matrix_options){.suite = "no-such-suite",
                                                    .window_ns = 0},
                           &m, &err),
               -1);
+}
+
+/* Nobody's own system has the reference replica's bugs: no mistake. */
+static void
+test_bugs_of_another_system(void)
+{
+    char *path = suite_file("id: mine\nruns:\n"
+                            "  - scenario: reservation_contention-control\n"
+                            "    bug: double-allocation\n");
+    char *mine = xasprintf("%s.mine.yaml", path);
+    struct error err = {0};
+    struct matrix m;
+
+    CHECK_OK(file_write_atomic(mine, "binary: /bin/true\n", 18, 0600, &err),
+             &err);
+    CHECK_OK(
+        matrix_load(&(struct matrix_options){.suite = path, .system = mine}, &m,
+                    &err),
+        &err);
+    CHECK(m.rows[0].blocked != NULL);
+    matrix_release(&m);
+    free(mine);
+    suite_remove(path);
 }
 
 static void
@@ -130,6 +158,7 @@ main(void)
 {
     RUN(test_rows);
     RUN(test_refusals);
+    RUN(test_bugs_of_another_system);
     RUN(test_all_scenarios);
     return tap_done();
 }

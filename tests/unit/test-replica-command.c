@@ -194,6 +194,12 @@ test_options(void)
     CHECK_INT(o.limits.bundle, 64);
     CHECK(o.new_cluster);
     CHECK_STR(o.cluster, "ordeal");
+    CHECK_OK(parse(GOOD "--bug overspend --engine quota", &o, &err), &err);
+    CHECK_INT(parse(GOOD "--bug overspend", &o, &err), -1);
+    CHECK_STR(err.text, "--bug: 'overspend' is one of engine quota and does "
+                        "nothing on engine lease");
+    CHECK_INT(parse(GOOD "--engine block --bug early-expiry", &o, &err), -1);
+    CHECK_OK(parse(GOOD "--engine block --bug no-fsync", &o, &err), &err);
 }
 
 static void

@@ -221,23 +221,6 @@ test_unknown_scenario_is_named(void)
     CHECK(strstr(err.text, "no scenario 'no-such-thing'") != NULL);
 }
 
-static void
-test_bugs_name_scenarios_that_exist(void)
-{
-    struct error err = {0};
-    json_t *bug = bug_expectation("stale-read", &err);
-    struct scenario *s;
-
-    CHECK(bug != NULL);
-    s = scenario_load(json_string_value(json_object_get(bug, "scenario")),
-                      &err);
-    CHECK(s != NULL);
-    CHECK(json_array_size(json_object_get(bug, "must")) > 0);
-    scenario_free(s);
-    json_decref(bug);
-    CHECK(bug_expectation("no-such-bug", &err) == NULL);
-}
-
 int
 main(void)
 {
@@ -249,6 +232,5 @@ main(void)
     RUN(test_a_nemesis_has_a_name);
     RUN(test_bad_scenarios_are_refused);
     RUN(test_unknown_scenario_is_named);
-    RUN(test_bugs_name_scenarios_that_exist);
     return tap_done();
 }
