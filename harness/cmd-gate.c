@@ -34,14 +34,14 @@ static int
 gate_main(const struct command *self, int argc, char **argv)
 {
     CLEANUP_FREE char *tests = gate_tests_dir();
-    struct gate_options o = {.lanes = 1, .seed = UINT64_MAX};
+    struct gate_options o = {.lanes = 1, .seed = GATE_SEED_ANY};
     const struct option_spec specs[] = {
         {"lanes", 'l', OPTION_UINT, &o.lanes, "NUMBER",
          "clusters at the same time (default: 1)"},
         {"window", 'w', OPTION_DURATION, &o.window_ns, "DURATION",
          "of every run; shortened windows are no evidence for a release"},
         {"seed", 's', OPTION_UINT, &o.seed, "NUMBER",
-         "fixes the seeds of all runs (default: fresh)"},
+         "fixes the seeds of all runs (default: the suite's, or fresh)"},
         {"resume", 0, OPTION_STRING, &o.resume, "DIR|last",
          "go on with a gate that was interrupted"},
         {"tests", 0, OPTION_STRING, &o.tests, "DIR",
@@ -69,8 +69,6 @@ gate_main(const struct command *self, int argc, char **argv)
         return usage_error(self, "--lanes: from 1 to %d", GATE_LANES_MAX);
     o.suite = count == 1 ? argv[0] : GATE_SUITE;
     o.output = output_directory(o.output);
-    if (o.seed == UINT64_MAX)
-        o.seed = rng_fresh_seed();
     if (o.tests == NULL)
         o.tests = tests;
     if (gate_run(&o, &status, &err) < 0)

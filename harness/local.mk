@@ -100,6 +100,7 @@ dist_nemeses_DATA = \
 	scenarios/nemesis/partition-heal.yaml \
 	scenarios/nemesis/power-cut.yaml
 suitesdir = $(pkgdatadir)/scenarios/suites
-dist_suites_DATA = scenarios/suites/failure-matrix.yaml \
+dist_suites_DATA = scenarios/suites/ci.yaml \
+	scenarios/suites/failure-matrix.yaml \
 	scenarios/suites/nightly.yaml \
 	scenarios/suites/release-gate.yaml scenarios/suites/smoke.yaml

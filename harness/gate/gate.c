@@ -126,6 +126,14 @@ gate_last_dir(const char *output)
     return best;
 }
 
+static uint64_t
+gate_seed(const struct gate_options *o, const struct matrix *m)
+{
+    if (o->seed != GATE_SEED_ANY)
+        return o->seed;
+    return m->seeded ? m->seed : rng_fresh_seed();
+}
+
 static int
 gate_open_new(struct gate *g, struct error *err)
 {
@@ -138,7 +146,7 @@ gate_open_new(struct gate *g, struct error *err)
     if (matrix_load(&m, &matrix, err) < 0)
         return -1;
     g->dir = gate_new_dir(o->output, matrix.suite, wall_ns);
-    g->state = gate_state_new(&matrix, o->seed, wall_ns);
+    g->state = gate_state_new(&matrix, gate_seed(o, &matrix), wall_ns);
     if (o->system != NULL)
         json_object_set_new(g->state, "system", json_string(o->system));
     matrix_release(&matrix);

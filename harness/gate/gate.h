@@ -24,6 +24,8 @@
 /* Three machines each: a large host. */
 #define GATE_LANES_MAX 64
 
+#define GATE_SEED_ANY UINT64_MAX
+
 struct gate_options {
     const char *suite;
     const char *resume; /* a gate's directory, "last", or NULL: a new gate */
@@ -33,8 +35,8 @@ struct gate_options {
     const char *tests;  /* build tree with results of tests, or NULL */
     int64_t window_ns;  /* of every row; 0: the suite's own */
     uint64_t lanes;
-    uint64_t seed;
-    bool quiet; /* no progress */
+    uint64_t seed; /* GATE_SEED_ANY: the suite's own, else a fresh one */
+    bool quiet;    /* no progress */
     bool as_json;
 };
 

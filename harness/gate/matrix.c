@@ -201,6 +201,22 @@ matrix_text(const json_t *suite, const char *key)
     return xstrdup(text == NULL ? "" : text);
 }
 
+/* A whole number, from 0; without it every gate has a fresh one. */
+static int
+matrix_seed(const json_t *suite, struct matrix *m, struct error *err)
+{
+    const json_t *seed = json_object_get(suite, "seed");
+
+    if (seed == NULL)
+        return 0;
+    if (!json_is_integer(seed) || json_integer_value(seed) < 0)
+        return error_set(err, ERROR_CONFIG,
+                         "'seed' of the suite must be a whole number");
+    m->seeded = true;
+    m->seed = (uint64_t)json_integer_value(seed);
+    return 0;
+}
+
 int
 matrix_load(const struct matrix_options *o, struct matrix *ret,
             struct error *err)
@@ -208,7 +224,7 @@ matrix_load(const struct matrix_options *o, struct matrix *ret,
     json_t *object = matrix_suite(o->suite, err), *run;
     json_t *runs = json_object_get(object, "runs");
     struct matrix m = {0};
-    int result = 0;
+    int result;
     size_t i;
 
     if (object == NULL)
@@ -216,7 +232,8 @@ matrix_load(const struct matrix_options *o, struct matrix *ret,
     m.suite = matrix_text(object, "id");
     m.description = matrix_text(object, "description");
     m.release = json_is_true(json_object_get(object, "release"));
-    if (json_array_size(runs) > MATRIX_ROWS_MAX)
+    result = matrix_seed(object, &m, err);
+    if (result == 0 && json_array_size(runs) > MATRIX_ROWS_MAX)
         result = error_set(err, ERROR_CONFIG, "a suite has at most %d runs",
                            MATRIX_ROWS_MAX);
     else

@@ -33,6 +33,8 @@ struct matrix_row {
 struct matrix {
     char *suite, *description;
     bool release; /* its runs are evidence for a release */
+    bool seeded;  /* the seed is the suite's own */
+    uint64_t seed;
     struct matrix_row *rows;
     size_t row_count;
 };

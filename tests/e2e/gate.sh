@@ -1,23 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A gate over two lanes: a clean run and a planted bug; killed in the middle, it
-# is continued; what it leaves is a table, claims and nothing else.  And a run of
-# a system that is described by a YAML file.
+# The suite of continuous integration over two lanes: killed in the middle, it is
+# continued; every honest row passes and the planted bug is found; what it leaves
+# is a table, claims, whole bundles and nothing else.  And a run of a system that
+# is described by a YAML file.
 # shellcheck source=tests/lib/tap.sh
 . "${ORDEAL_SRCDIR:?}/tests/lib/tap.sh"
 need_vm
 
-cat >"$work/suite.yaml" <<'END'
-id: two-rows
-runs:
-  - scenario: reservation_contention-control
-    window: 5s
-  - scenario: reservation_contention-control
-    window: 10s
-    bug: double-allocation
-END
-
-"$ordeal" gate "$work/suite.yaml" --lanes 2 >"$work/out" 2>"$work/err" &
+"$ordeal" gate ci --lanes 2 >"$work/out" 2>"$work/err" &
 gate=$!
 for _ in $(seq 240); do
     grep -qs '"phase": *"load"' "$work"/runs/*/*/status.json && break
@@ -26,13 +17,14 @@ for _ in $(seq 240); do
 done
 kill -KILL "$gate"
 wait "$gate" 2>/dev/null
-state=$(echo "$work"/runs/gates/two-rows-*/gate.json)
+state=$(echo "$work"/runs/gates/ci-*/gate.json)
 check 'a killed gate has rows that are running' json_is "$state" \
     '"running" in [r["state"] for r in j["rows"]]'
 
 check_status 'it is continued to its end' 0 "$ordeal" gate --resume last --lanes 2
+sed 's/^/# /' "${state%/*}/summary.md"
 check 'each row is done and passed' json_is "$state" \
-    '[(r["state"], r["status"]) for r in j["rows"]] == [("done", "passed")] * 2'
+    'all((r["state"], r["status"]) == ("done", "passed") for r in j["rows"])'
 check 'what was interrupted was started again' json_is "$state" \
     'any(len(r["attempts"]) > 1 for r in j["rows"])'
 check 'a shortened window proves no claim' json_is "$state" \
@@ -42,6 +34,34 @@ check 'and JUnit without failures' grep -q 'failures="0" errors="0"' \
     "${state%/*}/junit.xml"
 check_status 'a finished gate cannot be resumed as the last' 64 \
     "$ordeal" gate --resume last
+
+# bundle_of SCENARIO: that of its last attempt.
+bundle_of() {
+    json "$state" "[r for r in j['rows'] if r['scenario'] == '$1'][0]['attempts'][-1]['bundle']"
+}
+bundle=$(bundle_of expiration_and_recovery-crash-restart)
+check_status 'a bundle judges the same again' 0 "$ordeal" check "$bundle"
+check 'every operation has a recorded answer' json_is "$bundle/analysis.json" \
+    'j["evidence"]["ambiguities"]["open"] == 0'
+check 'the hashes of the manifest hold' python3 - "$bundle" <<'END'
+import hashlib, json, os, sys
+b = sys.argv[1]
+m = json.load(open(b + "/manifest.json"))
+for f in m["files"]:
+    h = hashlib.sha256(open(os.path.join(b, f["path"]), "rb").read()).hexdigest()
+    assert h == f["sha256"], f["path"]
+assert any(f["path"] == "history.ordeal" for f in m["files"])
+END
+no_secret() { ! grep -rlE 'PRIVATE KEY' "$work/runs/"; }
+check 'no private key is in any bundle' no_secret
+bundle=$(bundle_of reservation_contention-power-cut)
+check 'what disks lost in a power cut is in the bundle' \
+    sh -c "ls '$bundle'/nodes/n*/cut-1.txt"
+
+# A run in which nearly nothing happens is no evidence, however short.
+check_status 'a run with too little of everything is insufficient' 4 \
+    "$ordeal" run reservation_contention-control --window 5s --rate 2
+check 'and says of what' grep -q 'operations .* TOO FEW' "$work/out"
 
 # A daemon that the driver knows only by a YAML file.
 cat >"$work/mine.yaml" <<END

@@ -8,7 +8,6 @@ E2E_TESTS = \
 	%D%/run-power-cut.sh \
 	%D%/guest-faults.sh \
 	%D%/cluster-by-hand.sh \
-	%D%/run-crash-restart.sh \
 	%D%/run-planted-bug.sh \
 	%D%/driver-dies.sh \
 	%D%/fault-matrix.sh \

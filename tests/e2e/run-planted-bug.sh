@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Planted bugs are found on virtual machines, by the checkers that must fire and
-# no others.  tests/e2e/bug-matrix tries all of them with many seeds.
+# A planted bug that shows only at certain moments is found on virtual machines,
+# by the checkers that must fire and no others; gate.sh has one that shows at
+# once.  tests/e2e/bug-matrix tries all of them with many seeds.
 # shellcheck source=tests/lib/tap.sh
 . "${ORDEAL_SRCDIR:?}/tests/lib/tap.sh"
 need_vm
@@ -21,7 +22,5 @@ caught() {
     return 1
 }
 
-for bug in stale-read double-allocation; do
-    check "$bug is caught" caught $bug
-done 3>&1
+check 'stale-read is caught' caught stale-read 3>&1
 done_testing

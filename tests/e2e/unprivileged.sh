@@ -20,7 +20,7 @@ as_user() {
 as_user test -x "$ordeal" || skip_all 'the build directory is private to root'
 
 check_status 'the run passes' 0 as_user "$ordeal" run \
-    reservation_contention-partition-heal --window 25s
+    reservation_contention-partition-heal --window 12s
 sed 's/^/# /' "$work/out"
 check 'status is passed' json_is "$work/u/runs/latest/manifest.json" \
     'j["status"] == "passed"'

@@ -142,7 +142,7 @@ test_families_meet_nemeses(void)
     CHECK(s != NULL);
     CHECK_STR(s->workload, "lease_safety");
     CHECK_INT(s->window_ns, 1800 * NS_PER_S);
-    CHECK_INT(s->evidence.operations, 30 * 1000);
+    CHECK_INT(s->evidence.operations, 30 * 600);
     CHECK_INT(s->evidence.faults, 30 * 6);
     CHECK_INT(scenario_evidence_for(s, 60 * NS_PER_S).faults, 6);
     CHECK(json_array_size(json_object_get(s->schedule, "faults")) == 2);
