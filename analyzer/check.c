@@ -288,16 +288,61 @@ check_holds_core(const struct problem *p, const struct decision *d)
     return true;
 }
 
+/* Whether one of the core's calls is in the problem; both rise. */
+static bool
+check_has_of_core(const struct problem *p, const struct decision *d)
+{
+    for (uint32_t i = 0, at = 0; i < d->core_count && at < p->count;) {
+        uint32_t call = problem_call(p, at);
+
+        if (call == d->core[i]) {
+            return true;
+        }
+        if (call < d->core[i]) {
+            at++;
+        } else {
+            i++;
+        }
+    }
+    return false;
+}
+
+/* All parts that the core has calls of, as one problem.  Not the core alone:
+ * what it does without (a resource that was created) would seem to be
+ * missing. */
 static void
 check_problem_of_core(struct check_result *r)
 {
     const struct decision *d = &r->decision;
-    uint32_t *members =
-        arena_alloc(&r->arena, d->core_count * sizeof(*members));
+    CLEANUP_FREE bool *taken = NULL;
+    uint32_t last = 0, count = 0;
+    uint32_t *members;
 
-    memcpy(members, d->core, d->core_count * sizeof(*members));
+    for (uint32_t i = 0; i < r->parts.count; i++) {
+        const struct problem *p = &r->parts.problems[i];
+
+        if (p->count > 0 && problem_call(p, p->count - 1) >= last) {
+            last = problem_call(p, p->count - 1) + 1;
+        }
+    }
+    taken = xcalloc((size_t)last + 1, sizeof(*taken));
+    for (uint32_t i = 0; i < r->parts.count; i++) {
+        const struct problem *p = &r->parts.problems[i];
+        bool has = check_has_of_core(p, d);
+
+        for (uint32_t k = 0; has && k < p->count; k++) {
+            taken[problem_call(p, k)] = true;
+            count++;
+        }
+    }
+    members = arena_alloc(&r->arena, ((size_t)count + 1) * sizeof(*members));
     r->problem.members = members;
-    r->problem.count = d->core_count;
+    r->problem.count = 0;
+    for (uint32_t call = 0; call < last; call++) {
+        if (taken[call]) {
+            members[r->problem.count++] = call;
+        }
+    }
 }
 
 /* The part that is shown as INVALID: a small core, judged twice. */

@@ -175,7 +175,8 @@ explain_certificate(const struct calls *c, const struct check_result *r,
             CERTIFICATE_VERSION, sum, bytes);
     put_string(out, c->model->name);
     fprintf(out, ",\n \"semantics\": \"%s\"", c->strict ? "strict" : "knossos");
-    if (c->initial != VALUE_ABSENT) {
+    /* Models that take none keep notes of their own there. */
+    if (c->initial != VALUE_ABSENT && c->model->initial != NULL) {
         fputs(",\n \"initial\": ", out);
         put_string(out, value_print(c, c->initial, initial, sizeof(initial)));
     }

@@ -104,3 +104,6 @@ test_fault_local_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 test_fault_local_LDADD = $(ORDEAL_NEMESIS_LIBS) $(ORDEAL_SYSTEMS_LIBS) \
 	$(ORDEAL_REMOTE_LIBS) $(ORDEAL_BASE_LIBS)
 EXTRA_test_fault_local_DEPENDENCIES = ordeal-replica
+
+TESTS += %D%/certificates
+EXTRA_DIST += %D%/certificates

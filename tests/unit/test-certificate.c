@@ -332,6 +332,21 @@ test_forged(void)
 #define DONE(process, f, argument, result)                                     \
     OP(process, "invoke", f, argument) OP(process, "ok", f, result)
 
+#define CREATE(name)                                                           \
+    DONE("9", "create_resource", "{:resource " name "}", "{:code ok}")
+#define RESERVE(process, resources, lease)                                     \
+    DONE(process, "reserve",                                                   \
+         "{:resources [" resources "] :holder " process " :ttl 3}",            \
+         "{:code ok :lease " lease " :epoch 1 :slot 0 :deadline 3}")
+#define BUCKET                                                                 \
+    DONE("0", "create_bucket",                                                 \
+         "{:bucket 1 :limit 9 :initial 5 :refill_per_slot 1}",                 \
+         "{:code ok :slot 0}")
+#define POOL                                                                   \
+    DONE("0", "create_pool", "{:pool 1 :total 5}", "{:code ok :slot 0}")       \
+    DONE("0", "place_hold", "{:pool 1 :hold 1 :quantity 2 :deadline 4}",       \
+         "{:code ok :slot 0}")
+
 static const struct promise {
     struct trial trial;
     enum verdict verdict;
@@ -407,6 +422,52 @@ static const struct promise {
       .history = DONE("1", "txn", "[[:r x nil]]", "[[:r x [1]]]")
           DONE("0", "txn", "[[:append x 1]]", "[[:append x 1]]")},
      VERDICT_VALID},
+    {{.model = "lease",
+      .history = DONE("0", "acquire", "{:lock l}", "nil")
+          DONE("0", "release", "{:lock l}", "nil")
+              DONE("1", "acquire", "{:lock l}", "nil")},
+     VERDICT_VALID},
+    {{.model = "lease",
+      .history = DONE("0", "acquire", "{:lock l}", "nil")
+          DONE("0", "renew", "{:lock l}", "nil")
+              DONE("1", "acquire", "{:lock l}", "nil")},
+     VERDICT_INVALID},
+    {{.model = "allocator",
+      .history = CREATE("1") CREATE("2") RESERVE("0", "1 2", "5")
+          DONE("1", "tick", "{:slot 9}", "{:code ok}") RESERVE("1", "1", "6")},
+     VERDICT_VALID},
+    {{.model = "allocator",
+      .history = CREATE("1") CREATE("2") RESERVE("0", "1 2", "5") DONE(
+          "0", "confirm", "{:lease 5 :holder 0 :epoch 1}", "{:code ok}")
+          DONE("1", "tick", "{:slot 9}", "{:code ok}") RESERVE("1", "1", "6")},
+     VERDICT_INVALID},
+    {{.model = "quota",
+      .history = BUCKET DONE("1", "debit", "{:bucket 1 :amount 7}",
+                             "{:code ok :slot 2}")},
+     VERDICT_VALID},
+    {{.model = "quota",
+      .history = BUCKET DONE("1", "debit", "{:bucket 1 :amount 8}",
+                             "{:code ok :slot 2}")},
+     VERDICT_INVALID},
+    {{.model = "pool",
+      .history = POOL DONE("1", "release_hold", "{:hold 1}",
+                           "{:code ok :slot 3}")
+          DONE("1", "place_hold", "{:pool 1 :hold 2 :quantity 4 :deadline 6}",
+               "{:code ok :slot 3}")},
+     VERDICT_VALID},
+    {{.model = "pool",
+      .history = POOL DONE("1", "place_hold",
+                           "{:pool 1 :hold 2 :quantity 4 :deadline 6}",
+                           "{:code ok :slot 3}")},
+     VERDICT_INVALID},
+    {{.model = "block",
+      .history = DONE("0", "write", "{:block 1 :value 7}", "{:version 1}")
+          DONE("1", "cas", "{:block 1 :expected 7 :value 8}", "{:version 2}")},
+     VERDICT_VALID},
+    {{.model = "block",
+      .history = DONE("0", "write", "{:block 1 :value 7}", "{:version 1}")
+          DONE("1", "cas", "{:block 1 :expected 7 :value 8}", "{:version 1}")},
+     VERDICT_INVALID},
 };
 
 static void
