@@ -76,6 +76,7 @@ dist_families_DATA = \
 	scenarios/families/retry_pressure.yaml
 nemesesdir = $(pkgdatadir)/scenarios/nemesis
 dist_nemeses_DATA = \
+	scenarios/nemesis/acknowledged-failover.yaml \
 	scenarios/nemesis/clock.yaml \
 	scenarios/nemesis/backup_crash_during_catch_up.yaml \
 	scenarios/nemesis/clock_jump.yaml \

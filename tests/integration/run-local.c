@@ -10,7 +10,8 @@
  *
  * Parameters of workload and replica are those of scenarios/families/NAME.yaml
  * (default reservation_contention).
- * HARM is none, kill, kill-all, isolate, deafen, mute, pause or mixed.
+ * HARM is none, kill, kill-all, isolate, deafen, mute, pause, mixed, or point:
+ * the primary ends at the crash point of the scenario's schedule.
  * With --bug the expectation is that of scenarios/bugs.yaml, and workload and
  * harm, unless given, are those of its scenario.  Without, nothing may be
  * found.
@@ -37,13 +38,18 @@ enum harm {
     HARM_MUTE,     /* what it sends to the others is lost */
     HARM_PAUSE,    /* SIGSTOP, SIGCONT */
     HARM_MIXED,    /* the node is killed while the next is isolated */
+    HARM_POINT,    /* it ends at a point of its own, and starts again */
 };
 
 static const char *const harm_names[] = {
     [HARM_NONE] = "none",         [HARM_KILL] = "kill",
     [HARM_KILL_ALL] = "kill-all", [HARM_ISOLATE] = "isolate",
     [HARM_DEAFEN] = "deafen",     [HARM_MUTE] = "mute",
-    [HARM_PAUSE] = "pause",       [HARM_MIXED] = "mixed"};
+    [HARM_PAUSE] = "pause",       [HARM_MIXED] = "mixed",
+    [HARM_POINT] = "point"};
+
+/* A point that nobody comes to is none for that long. */
+#define HARM_POINT_NS (3 * NS_PER_S)
 
 struct options {
     const char *bug, *workload;
@@ -79,6 +85,7 @@ harm_duration_s(enum harm harm)
     case HARM_KILL:
     case HARM_KILL_ALL:
     case HARM_MIXED:
+    case HARM_POINT:
         return 1.5;
     case HARM_PAUSE:
         return 3;
@@ -106,6 +113,47 @@ harm_other(const struct run *r, unsigned node)
     return (node + 1) % r->cluster.cluster.node_count;
 }
 
+/* The crash point of the scenario's first fault; NULL: it has none. */
+static const char *
+harm_point(const struct scenario *s)
+{
+    const json_t *faults = json_object_get(s->schedule, "faults");
+
+    return json_string_value(
+        json_object_get(json_array_get(faults, 0), "point"));
+}
+
+struct harm_wait {
+    struct local_cluster *cluster;
+    unsigned node;
+};
+
+static bool
+harm_point_reached(void *ctx)
+{
+    struct harm_wait *w = ctx;
+    int status;
+
+    return local_ended(w->cluster, w->node, &status);
+}
+
+/* A node that does not come there is none the worse for it. */
+static void
+harm_end_at_point(struct run *r, unsigned node)
+{
+    struct harm_wait w = {&r->cluster, node};
+    const struct cluster *c = &r->cluster.cluster;
+    struct error err = {0};
+
+    if (system_replica_ops.crash_at(c, node, harm_point(r->scenario), 1,
+                                    NS_PER_S, &err) < 0)
+        printf("# no crash point: %s\n", err.text);
+    else if (!clock_poll(r->clock, clock_now_ns(r->clock) + HARM_POINT_NS,
+                         10 * NS_PER_MS, harm_point_reached, &w) &&
+             system_replica_ops.crash_at(c, node, NULL, 0, NS_PER_S, &err) < 0)
+        local_kill_node(&r->cluster, node);
+}
+
 static void
 harm_begin(struct run *r, enum harm harm, unsigned node)
 {
@@ -126,6 +174,9 @@ harm_begin(struct run *r, enum harm harm, unsigned node)
         harm_cut(r, HARM_ISOLATE, harm_other(r, node), true);
         local_kill_node(&r->cluster, node);
         break;
+    case HARM_POINT:
+        harm_end_at_point(r, node);
+        break;
     default:
         harm_cut(r, harm, node, true);
     }
@@ -144,6 +195,10 @@ harm_end(struct run *r, enum harm harm, unsigned node, struct error *err)
         break;
     case HARM_KILL:
         return local_start_node(&r->cluster, node, err);
+    case HARM_POINT:
+        return r->cluster.pids[node] > 0
+                   ? 0
+                   : local_start_node(&r->cluster, node, err);
     case HARM_PAUSE:
         kill(r->cluster.pids[node], SIGCONT);
         break;
@@ -447,8 +502,9 @@ static int
 run_expect(struct run *r, struct error *err)
 {
     CLEANUP_FREE char *id = xasprintf(
-        "%s-control",
-        r->o.workload != NULL ? r->o.workload : "reservation_contention");
+        "%s-%s",
+        r->o.workload != NULL ? r->o.workload : "reservation_contention",
+        r->o.harm == HARM_POINT ? "acknowledged-failover" : "control");
     const char *scenario = NULL;
 
     if (r->o.bug != NULL) {
@@ -481,6 +537,8 @@ run_expect(struct run *r, struct error *err)
         r->o.harm = HARM_ISOLATE;
     if (scenario != NULL && strstr(scenario, "mixed") != NULL)
         r->o.harm = HARM_MIXED;
+    if (scenario != NULL && harm_point(r->scenario) != NULL)
+        r->o.harm = HARM_POINT;
     return 0;
 }
 

@@ -43,7 +43,8 @@ for harm in none kill isolate pause; do
     start "$harm" --seed 1 --harm "$harm"
 done
 wait
-for bug in stale-read ack-before-commit forget-operations; do
+for bug in stale-read ack-before-commit forget-operations \
+    lost-write-on-failover; do
     start "$bug" --seed 2 --bug "$bug"
 done
 wait
@@ -54,7 +55,7 @@ for run in ambiguous_write_retry:mixed failover_read_fences:isolate \
 done
 wait
 for run in retry_pressure:kill quota:isolate pool_holds:mixed \
-    block_register:kill; do
+    block_register:point; do
     start "${run%:*}" --seed 5 --workload "${run%:*}" --harm "${run#*:}"
 done
 wait
@@ -80,7 +81,7 @@ for workload in ambiguous_write_retry failover_read_fences \
 done
 for bug in stale-read double-allocation forget-operations early-expiry \
     ack-before-commit ignore-epoch partial-bundle overspend overcommit \
-    stale-cas tick-on-backup; do
+    stale-cas tick-on-backup lost-write-on-failover; do
     check "the bug '$bug' is caught" caught "$bug"
 done
 done_testing
