@@ -370,15 +370,16 @@ load_window_allows(struct load *l, int64_t slot_floor)
 }
 
 /*
- * Refusals that another attempt may overcome.  All others speak of the
- * operation's contents and will be given again.
+ * Refusals that another attempt may overcome, or that say nothing of the
+ * attempts before.  All others speak of the operation's contents and will be
+ * given again.
  */
 static bool
 load_transient(const char *error)
 {
-    static const char *const transient[] = {"not_primary", "not_ready",
-                                            "overloaded", "refused",
-                                            "operation_table_full"};
+    static const char *const transient[] = {
+        "not_primary",          "not_ready",          "overloaded", "refused",
+        "operation_table_full", "positions_exhausted"};
 
     for (size_t i = 0; error != NULL && i < ARRAY_LEN(transient); i++)
         if (strcmp(transient[i], error) == 0)

@@ -64,6 +64,8 @@ static const struct number_option numbers[] = {
      "further behind a snapshot a peer gets the snapshot"},
     {"pipeline", FIELD64(pipeline_max), 1, VSR_PIPELINE_MAX,
      "entries in flight before 429"},
+    {"max-position", FIELD64(position_max), 1, VSR_POSITION_MAX,
+     "of the log for requests, then 507"},
     {"disk-reserve-bytes", FIELD64(disk_reserve_bytes), 0, UINT64_C(1) << 40,
      "less free space in DIR: 429"},
     {"max-resources", LIMIT32(resources), 1, 1u << 20, "resource table"},
@@ -386,6 +388,7 @@ set_defaults(struct replica_options *o)
     o->retain_entries = 8192;
     o->catch_up_entries = 4096;
     o->pipeline_max = 1024;
+    o->position_max = VSR_POSITION_MAX;
     o->disk_reserve_bytes = 16u << 20;
 }
 

@@ -52,6 +52,7 @@ struct replica_options {
     struct engine_limits limits;
     uint64_t election_timeout_ms, heartbeat_ms, request_timeout_ms;
     uint64_t snapshot_interval, retain_entries, catch_up_entries, pipeline_max;
+    uint64_t position_max;       /* of requests in the log */
     uint64_t disk_reserve_bytes; /* less free space: 'overloaded' */
 };
 

@@ -48,6 +48,8 @@ static const struct refusal refusal_not_primary = {421, "not_primary", false,
                                                    COUNTER_NOT_PRIMARY};
 static const struct refusal refusal_overloaded = {429, "overloaded", false,
                                                   COUNTER_OVERLOADED};
+static const struct refusal refusal_exhausted = {507, "positions_exhausted",
+                                                 false, COUNTER_EXHAUSTED};
 static const struct refusal refusal_not_ready = {503, "not_ready", false,
                                                  COUNTER_NOT_READY};
 static const struct refusal refusal_lost = {504, "leadership_lost", true,
@@ -67,6 +69,8 @@ refusal_of(enum vsr_outcome outcome)
         return &refusal_overloaded;
     case VSR_REFUSED_TOO_LARGE:
         return &refusal_too_large;
+    case VSR_REFUSED_EXHAUSTED:
+        return &refusal_exhausted;
     case VSR_COMMITTED:
     case VSR_UNKNOWN_LEADERSHIP_LOST:
         break;
@@ -326,7 +330,7 @@ tick_committed(struct server *s, struct pending *p, const struct outcome *o)
         answer_tick(s, p);
 }
 
-/* An expire entry of a tick.  A full pipeline leaves it to the next tick. */
+/* An expire entry of a tick.  One that was refused is left to the next tick. */
 static void
 expire_complete(struct server *s, struct pending *p, enum vsr_outcome outcome,
                 struct applied_outcome *o)
@@ -334,7 +338,8 @@ expire_complete(struct server *s, struct pending *p, enum vsr_outcome outcome,
     if (outcome == VSR_COMMITTED && o->expired != NULL) {
         json_array_append_new(p->expired, o->expired);
         o->expired = NULL;
-    } else if (outcome != VSR_COMMITTED && outcome != VSR_REFUSED_OVERLOADED) {
+    } else if (outcome != VSR_COMMITTED && outcome != VSR_REFUSED_OVERLOADED &&
+               outcome != VSR_REFUSED_EXHAUSTED) {
         p->lost = true;
     }
     if (--p->outstanding == 0)
@@ -658,6 +663,7 @@ metrics_counters(const struct server *s, struct buf *out)
         [COUNTER_NOT_PRIMARY] = "not_primary",
         [COUNTER_NOT_READY] = "not_ready",
         [COUNTER_OVERLOADED] = "overloaded",
+        [COUNTER_EXHAUSTED] = "positions_exhausted",
         [COUNTER_FENCE] = "fence_not_applied",
         [COUNTER_LEADERSHIP_LOST] = "leadership_lost",
         [COUNTER_DEADLINE] = "deadline",

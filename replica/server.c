@@ -595,6 +595,7 @@ vsr_options(const struct replica_options *o, struct vsr_config *c)
     c->retain_entries = (uint32_t)o->retain_entries;
     c->catch_up_entries = (uint32_t)o->catch_up_entries;
     c->pipeline_max = (uint32_t)o->pipeline_max;
+    c->position_max = o->position_max;
     c->bug_stale_read = o->bug == BUG_STALE_READ;
     c->bug_ack_before_commit = o->bug == BUG_ACK_BEFORE_COMMIT;
 }

@@ -279,6 +279,7 @@ vsr_outcome_name(unsigned outcome)
         [VSR_REFUSED_NOT_PRIMARY] = "not_primary",
         [VSR_REFUSED_NOT_READY] = "not_ready",
         [VSR_REFUSED_OVERLOADED] = "overloaded",
+        [VSR_REFUSED_EXHAUSTED] = "exhausted",
         [VSR_REFUSED_TOO_LARGE] = "too_large",
         [VSR_UNKNOWN_LEADERSHIP_LOST] = "leadership_lost",
     };

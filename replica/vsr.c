@@ -303,12 +303,16 @@ on_request(struct vsr *v, const struct vsr_event *e)
     struct vsr_position none = {0};
     enum vsr_outcome refusal = VSR_COMMITTED;
     assert(e->kind != VSR_KIND_NOOP);
+    uint64_t last =
+        v->config.position_max == 0 ? VSR_POSITION_MAX : v->config.position_max;
     if (e->length > VSR_PAYLOAD_BYTES_MAX)
         refusal = VSR_REFUSED_TOO_LARGE;
     else if (v->status == STATUS_NORMAL && !vsr_is_primary(v))
         refusal = VSR_REFUSED_NOT_PRIMARY;
     else if (!serving(v) || (v->suspecting && !v->config.bug_ack_before_commit))
         refusal = VSR_REFUSED_NOT_READY;
+    else if (v->op >= last)
+        refusal = VSR_REFUSED_EXHAUSTED;
     else if (v->op - v->commit >= v->config.pipeline_max ||
              !vsr_has_room(v, e->length, LOG_RESERVE))
         refusal = VSR_REFUSED_OVERLOADED;
@@ -748,6 +752,7 @@ vsr_new(const struct vsr_config *c)
     assert(c->replica_count >= 3 && c->replica_count % 2 == 1);
     assert(c->replica_count <= VSR_REPLICAS_MAX);
     assert(c->replica < c->replica_count);
+    assert(c->position_max <= VSR_POSITION_MAX);
     assert(c->pipeline_max > 0 && c->pipeline_max <= VSR_PIPELINE_MAX);
     assert(c->reads_max > 0 && c->reads_max <= VSR_READS_MAX);
     assert(c->log_entries_max >= 4 * LOG_RESERVE);

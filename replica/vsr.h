@@ -92,6 +92,10 @@
 #define VSR_REPLICAS_MAX 7
 /* One command; a bundle of hundreds of resources fits. */
 #define VSR_PAYLOAD_BYTES_MAX 65536u
+
+/* Positions are numbers of JSON, which end at 2^63-1; the last 2^32 are for
+ * entries that open views. */
+#define VSR_POSITION_MAX ((uint64_t)INT64_MAX - (UINT64_C(1) << 32))
 /* Entries and payload bytes of one PREPARE or ENTRIES message.  A message holds
  * at least one entry, whatever its size. */
 #define VSR_MESSAGE_ENTRIES_MAX 256u
@@ -296,6 +300,7 @@ enum vsr_outcome {
     VSR_REFUSED_NOT_READY,
     VSR_REFUSED_OVERLOADED,
     VSR_REFUSED_TOO_LARGE,
+    VSR_REFUSED_EXHAUSTED, /* no positions are left for requests */
     /* Certainty unknown (for a read: told nothing). */
     VSR_UNKNOWN_LEADERSHIP_LOST,
 };
@@ -368,6 +373,9 @@ struct vsr_config {
     uint64_t retransmit_ns;        /* transfers and recovery ask again */
     uint64_t metadata_interval_ns; /* commit and acked get durable */
     uint32_t pipeline_max;         /* uncommitted entries before 'overloaded' */
+    /* The last position that a request may get, at most VSR_POSITION_MAX; 0:
+     * that.  Entries that open a view may be beyond it. */
+    uint64_t position_max;
     uint32_t reads_max;
     uint32_t log_entries_max;   /* entries in memory; a full log refuses */
     uint64_t log_bytes_max;     /* payload bytes in memory, the same */

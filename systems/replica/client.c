@@ -40,6 +40,7 @@ static const struct replica_refusal {
     {"not_primary", 421, EVENT_FAIL},
     {"overloaded", 429, EVENT_FAIL},
     {"not_ready", 503, EVENT_FAIL},
+    {"positions_exhausted", 507, EVENT_FAIL},
     {"leadership_lost", 504, EVENT_UNKNOWN},
     {"deadline", 504, EVENT_UNKNOWN},
 };

@@ -28,28 +28,6 @@
 
 static struct replica_cluster cluster;
 
-static void
-setup(const char *const *arguments)
-{
-    cluster_init(&cluster, arguments);
-}
-
-/* Also after a test that failed before its own teardown. */
-static void
-teardown(void)
-{
-    cluster_release(&cluster);
-}
-
-static unsigned
-start_all(void)
-{
-    int primary = cluster_up(&cluster);
-
-    CHECK(primary >= 0);
-    return (unsigned)primary;
-}
-
 /* ---- answers ---- */
 
 static void
@@ -120,8 +98,8 @@ test_writes_and_reads(void)
     json_t *answer, *again;
     int64_t lease;
 
-    setup(NULL);
-    primary = start_all();
+    cluster_init(&cluster, NULL);
+    primary = CLUSTER_UP(&cluster);
     backup = (primary + 1) % CLUSTER_NODES;
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 5, &answer), "ok");
@@ -140,7 +118,7 @@ test_writes_and_reads(void)
     CHECK_STR(resource_state(backup, 7, "any"), "active");
     json_decref(answer);
     json_decref(again);
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -149,8 +127,8 @@ test_tick_expires_in_bounded_steps(void)
     json_t *tick;
     struct buf fields;
 
-    setup(NULL);
-    start_all();
+    cluster_init(&cluster, NULL);
+    CLUSTER_UP(&cluster);
     for (unsigned i = 0; i < 70; i++) {
         create(100 + i, i);
         CHECK_STR(reserve(200 + i, i, 1, 10 - i % 2, NULL), "ok");
@@ -176,7 +154,7 @@ test_tick_expires_in_bounded_steps(void)
     buf_puts(&fields, "],\"holder\":2,\"ttl\":5");
     CHECK_STR(cluster_code(&cluster, 300, buf_text(&fields), NULL), "ok");
     buf_release(&fields);
-    teardown();
+    cluster_release(&cluster);
 }
 
 /*
@@ -241,8 +219,8 @@ test_refusals(void)
     };
     CLEANUP_FREE char *large = xcalloc(1, 100000);
 
-    setup(NULL);
-    start_all();
+    cluster_init(&cluster, NULL);
+    CLUSTER_UP(&cluster);
     for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
         check_refusal(PRIMARY, "POST", "/v1/command", bad[i], 400,
                       "invalid_request");
@@ -265,7 +243,7 @@ test_refusals(void)
                   421, "not_primary");
     CHECK(cluster_digests_agree(&cluster,
                                 (unsigned)cluster_primary(&cluster, 5000)));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -275,8 +253,8 @@ test_disk_reserve(void)
                                             "1000000000000", NULL};
     unsigned primary;
 
-    setup(arguments);
-    primary = start_all();
+    cluster_init(&cluster, arguments);
+    primary = CLUSTER_UP(&cluster);
     CHECK_STR(resource_state(primary, 1, "linearizable"), "");
     cluster_sleep_ms(1200);
     check_refusal(PRIMARY, "POST", "/v1/command",
@@ -284,7 +262,83 @@ test_disk_reserve(void)
                   "\"lease\":1}",
                   429, "overloaded");
     CHECK_STR(resource_state(primary, 1, "linearizable"), "");
-    teardown();
+    cluster_release(&cluster);
+}
+
+#define POSITIONS 12
+#define CREATE_99                                                              \
+    "{\"command\":\"create_resource\",\"operation\":99,\"client\":1,"          \
+    "\"resource\":99}"
+
+/* Resources until the log has no position for another: how many there are. */
+static unsigned
+create_until_the_end(void)
+{
+    unsigned count = 0;
+    bool more = true;
+
+    while (more && count <= POSITIONS) {
+        char fields[80];
+        json_t *answer;
+
+        snprintf(fields, sizeof(fields),
+                 "\"command\":\"create_resource\",\"resource\":%u", count + 1);
+        answer = cluster_command(&cluster, count + 1, fields);
+        more = strcmp(cluster_text(answer, "code"), "ok") == 0;
+        json_decref(answer);
+        count += more;
+    }
+    return count;
+}
+
+/* No position is left: nothing is accepted any more, nothing is lost, and views
+ * still change. */
+static void
+test_positions_run_out(void)
+{
+    static const char *const arguments[] = {"--max-position", "12", NULL};
+    unsigned primary, count;
+
+    cluster_init(&cluster, arguments);
+    primary = CLUSTER_UP(&cluster);
+    count = create_until_the_end();
+    CHECK(count > 0 && count < POSITIONS); /* views have positions, too */
+    for (unsigned i = 0; i < 2; i++) {
+        check_refusal(PRIMARY, "POST", "/v1/command", CREATE_99, 507,
+                      "positions_exhausted");
+        check_refusal(PRIMARY, "POST", "/v1/tick", "{\"client\":1,\"slot\":1}",
+                      507, "positions_exhausted");
+        primary = (unsigned)cluster_primary(&cluster, 5000);
+        CHECK_STR(resource_state(primary, count, "linearizable"), "available");
+        CHECK_STR(resource_state(primary, 99, "linearizable"), "");
+        if (i == 0) {
+            cluster_kill(&cluster, primary);
+            CHECK(cluster_primary(&cluster, 10000) >= 0);
+            cluster_start(&cluster, primary);
+        }
+    }
+    CHECK(cluster_digests_agree(&cluster, primary));
+    cluster_release(&cluster);
+}
+
+/* The last slot that there can be is never reached: time stays where it is. */
+static void
+test_slots_run_out(void)
+{
+    json_t *tick;
+
+    cluster_init(&cluster, NULL);
+    CLUSTER_UP(&cluster);
+    create(1, 7);
+    json_decref(cluster_tick(&cluster, 4));
+    tick = cluster_tick(&cluster, INT64_MAX);
+    CHECK_STR(cluster_text(tick, "code"), "slot_overflow");
+    CHECK_INT(cluster_integer(tick, "slot"), 4);
+    json_decref(tick);
+    CHECK_STR(reserve(2, 7, 1, 5, &tick), "ok");
+    CHECK_INT(cluster_integer(tick, "deadline"), 9);
+    json_decref(tick);
+    cluster_release(&cluster);
 }
 
 /* Clients that go away while their request waits. */
@@ -293,8 +347,8 @@ test_impatient_clients(void)
 {
     unsigned primary;
 
-    setup(NULL);
-    primary = start_all();
+    cluster_init(&cluster, NULL);
+    primary = CLUSTER_UP(&cluster);
     create(1, 7);
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         if (i != primary)
@@ -316,7 +370,7 @@ test_impatient_clients(void)
     create(2, 8);
     CHECK(cluster_digests_agree(&cluster,
                                 (unsigned)cluster_primary(&cluster, 5000)));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -324,8 +378,8 @@ test_strangers_on_the_ports(void)
 {
     unsigned primary;
 
-    setup(NULL);
-    primary = start_all();
+    cluster_init(&cluster, NULL);
+    primary = CLUSTER_UP(&cluster);
     for (unsigned i = 0; i < 2 * CLUSTER_NODES; i++) {
         struct sockaddr_in a = {.sin_family = AF_INET,
                                 .sin_port =
@@ -340,7 +394,7 @@ test_strangers_on_the_ports(void)
     }
     create(1, 7);
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* One that names another cluster is let in by nobody. */
@@ -352,7 +406,7 @@ test_stranger_cluster(void)
     struct error err;
     CLEANUP_FREE char *text = NULL;
 
-    setup(NULL);
+    cluster_init(&cluster, NULL);
     cluster_start(&cluster, 0);
     cluster_start(&cluster, 1);
     CHECK(cluster_primary(&cluster, 10000) >= 0);
@@ -367,7 +421,7 @@ test_stranger_cluster(void)
     snprintf(path, sizeof(path), "%s/n1.log", cluster.dir);
     text = file_read(path, 1u << 20, NULL, &err);
     CHECK(text != NULL && strstr(text, "another cluster") != NULL);
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* ---- it survives ---- */
@@ -408,8 +462,8 @@ test_kill_of_the_primary_under_load(void)
     unsigned old, primary;
     int64_t began_ms;
 
-    setup(NULL);
-    old = start_all();
+    cluster_init(&cluster, NULL);
+    old = CLUSTER_UP(&cluster);
     create(1, 5000);
     for (unsigned i = 0; i < ARRAY_LEN(loads); i++) {
         loads[i].number = i + 1;
@@ -448,7 +502,7 @@ test_kill_of_the_primary_under_load(void)
           cluster_wait_status(&cluster, old, "recovery",
                               "divergent_suffix_discarded", 100));
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 /*
@@ -463,8 +517,8 @@ test_damage_between_replicas_under_load(void)
     uint64_t acknowledged, corrupted;
     int64_t noticed = 0;
 
-    setup(NULL);
-    start_all();
+    cluster_init(&cluster, NULL);
+    CLUSTER_UP(&cluster);
     pthread_create(&load.thread, NULL, load_run, &load);
     cluster_corrupt(&cluster, 40);
     cluster_sleep_ms(4000);
@@ -484,7 +538,7 @@ test_damage_between_replicas_under_load(void)
     CHECK(corrupted > 10 && noticed > 10);
     CHECK(cluster_digests_agree(&cluster,
                                 (unsigned)cluster_primary(&cluster, 5000)));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -493,8 +547,8 @@ test_graceful_end_under_load(void)
     struct load loads[3] = {{0}};
     unsigned old;
 
-    setup(NULL);
-    old = start_all();
+    cluster_init(&cluster, NULL);
+    old = CLUSTER_UP(&cluster);
     for (unsigned i = 0; i < ARRAY_LEN(loads); i++) {
         loads[i].number = i + 1;
         pthread_create(&loads[i].thread, NULL, load_run, &loads[i]);
@@ -511,7 +565,7 @@ test_graceful_end_under_load(void)
     }
     CHECK(cluster_digests_agree(&cluster,
                                 (unsigned)cluster_primary(&cluster, 5000)));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -520,13 +574,13 @@ test_restart_of_all(void)
     json_t *first, *second;
     unsigned primary;
 
-    setup(NULL);
-    start_all();
+    cluster_init(&cluster, NULL);
+    CLUSTER_UP(&cluster);
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 5, &first), "ok");
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         cluster_kill(&cluster, i);
-    primary = start_all();
+    primary = CLUSTER_UP(&cluster);
     CHECK_STR(reserve(2, 7, 3, 5, &second), "ok");
     CHECK(json_is_true(json_object_get(second, "cached")));
     CHECK_INT(cluster_integer(second, "index"),
@@ -535,7 +589,7 @@ test_restart_of_all(void)
     CHECK_STR(cluster_status_field(&cluster, primary, "recovery_start"), "log");
     json_decref(first);
     json_decref(second);
-    teardown();
+    cluster_release(&cluster);
 }
 
 static const char *const small_snapshots[] = {"--snapshot-interval", "64",
@@ -546,8 +600,8 @@ test_rejoin_by_snapshot(void)
 {
     unsigned primary, late;
 
-    setup(small_snapshots);
-    primary = start_all();
+    cluster_init(&cluster, small_snapshots);
+    primary = CLUSTER_UP(&cluster);
     late = (primary + 1) % CLUSTER_NODES;
     create(1, 1);
     cluster_kill(&cluster, late);
@@ -564,7 +618,7 @@ test_rejoin_by_snapshot(void)
     cluster_start(&cluster, late);
     CHECK(cluster_wait_status(&cluster, late, "role", "backup", 10000));
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -574,8 +628,8 @@ test_lost_disk(void)
     struct error err;
     char path[128];
 
-    setup(NULL);
-    primary = start_all();
+    cluster_init(&cluster, NULL);
+    primary = CLUSTER_UP(&cluster);
     lost = (primary + 1) % CLUSTER_NODES;
     create(1, 1);
     cluster_kill(&cluster, lost);
@@ -584,7 +638,7 @@ test_lost_disk(void)
     cluster_start_as(&cluster, lost, false);
     CHECK(cluster_wait_status(&cluster, lost, "role", "backup", 10000));
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* ---- a deposed primary ---- */
@@ -640,8 +694,8 @@ test_read_at_a_primary_that_slept(void)
     unsigned old;
     int64_t lease;
 
-    setup(NULL);
-    old = start_all();
+    cluster_init(&cluster, NULL);
+    old = CLUSTER_UP(&cluster);
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 5, &answer), "ok");
     lease = cluster_integer(answer, "index");
@@ -655,7 +709,7 @@ test_read_at_a_primary_that_slept(void)
     CHECK(cluster_wait_status(&cluster, old, "role", "backup", 10000));
     CHECK(cluster_digests_agree(&cluster,
                                 (unsigned)cluster_primary(&cluster, 5000)));
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* What an isolated primary tells after its successor freed the resource. */
@@ -667,8 +721,8 @@ read_at_isolated_primary(const char *const *arguments)
     unsigned old;
     int64_t lease;
 
-    setup(arguments);
-    old = start_all();
+    cluster_init(&cluster, arguments);
+    old = CLUSTER_UP(&cluster);
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 5, &answer), "ok");
     lease = cluster_integer(answer, "index");
@@ -681,7 +735,7 @@ read_at_isolated_primary(const char *const *arguments)
     CHECK(cluster_wait_status(&cluster, old, "role", "backup", 10000));
     CHECK(cluster_digests_agree(&cluster,
                                 (unsigned)cluster_primary(&cluster, 5000)));
-    teardown();
+    cluster_release(&cluster);
     return told;
 }
 
@@ -704,8 +758,8 @@ test_write_at_an_isolated_primary(void)
     json_t *json;
     int status;
 
-    setup(arguments);
-    old = start_all();
+    cluster_init(&cluster, arguments);
+    old = CLUSTER_UP(&cluster);
     create(1, 7);
     cluster_isolate(&cluster, old);
     json = cluster_call(&cluster, old, "POST", "/v1/command",
@@ -722,7 +776,7 @@ test_write_at_an_isolated_primary(void)
     CHECK(cluster_wait_status(&cluster, old, "role", "backup", 10000));
     CHECK(cluster_digests_agree(&cluster,
                                 (unsigned)cluster_primary(&cluster, 5000)));
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* ---- durable state ---- */
@@ -732,8 +786,8 @@ check_refused(const char *file, int64_t at, bool cut, const char *needle)
 {
     unsigned primary;
 
-    setup(small_snapshots);
-    primary = start_all();
+    cluster_init(&cluster, small_snapshots);
+    primary = CLUSTER_UP(&cluster);
     for (unsigned i = 0; i < 100; i++)
         create(100 + i, 100 + i);
     CHECK(cluster_digests_agree(&cluster, primary));
@@ -745,7 +799,7 @@ check_refused(const char *file, int64_t at, bool cut, const char *needle)
     CHECK(cluster_log_has(&cluster, primary, needle));
     /* The others go on without it. */
     create(1000, 1000);
-    teardown();
+    cluster_release(&cluster);
 }
 
 #define FIRST_SEGMENT "log/00000000000000000001.log"
@@ -786,8 +840,8 @@ test_directory_of_another(void)
     char from[128], to[128];
     unsigned primary, other;
 
-    setup(NULL);
-    primary = start_all();
+    cluster_init(&cluster, NULL);
+    primary = CLUSTER_UP(&cluster);
     other = (primary + 1) % CLUSTER_NODES;
     create(1, 1);
     cluster_kill(&cluster, primary);
@@ -803,7 +857,7 @@ test_directory_of_another(void)
     cluster_start(&cluster, other);
     CHECK_INT(cluster_wait(&cluster, other), 77);
     CHECK(cluster_log_has(&cluster, other, "belongs to node"));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -811,8 +865,8 @@ test_failed_write_ends_the_process(void)
 {
     unsigned primary, full;
 
-    setup(NULL);
-    primary = start_all();
+    cluster_init(&cluster, NULL);
+    primary = CLUSTER_UP(&cluster);
     full = (primary + 1) % CLUSTER_NODES;
     cluster_kill(&cluster, full);
     cluster.file_bytes_max = 12000;
@@ -824,7 +878,7 @@ test_failed_write_ends_the_process(void)
     cluster_start(&cluster, full);
     CHECK(cluster_wait_status(&cluster, full, "role", "backup", 10000));
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -834,16 +888,16 @@ test_exit_codes(void)
     static const char *const bug[] = {"--bug", "no-such-bug", NULL};
     struct replica_cluster twin;
 
-    setup(unknown);
+    cluster_init(&cluster, unknown);
     cluster_start(&cluster, 0);
     CHECK_INT(cluster_wait(&cluster, 0), 64);
-    teardown();
-    setup(bug);
+    cluster_release(&cluster);
+    cluster_init(&cluster, bug);
     cluster_start(&cluster, 0);
     CHECK_INT(cluster_wait(&cluster, 0), 64);
-    teardown();
-    setup(NULL);
-    start_all();
+    cluster_release(&cluster);
+    cluster_init(&cluster, NULL);
+    CLUSTER_UP(&cluster);
     /* A second process on the same directory and ports. */
     twin = cluster;
     twin.pids[0] = 0;
@@ -853,7 +907,7 @@ test_exit_codes(void)
         cluster_signal(&cluster, i, SIGTERM);
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         CHECK_INT(cluster_wait(&cluster, i), 0);
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* ---- planted bugs ---- */
@@ -872,15 +926,15 @@ test_bug_double_allocation(void)
     static const char *const arguments[] = {"--bug", "double-allocation", NULL};
     unsigned primary;
 
-    setup(arguments);
-    primary = start_all();
+    cluster_init(&cluster, arguments);
+    primary = CLUSTER_UP(&cluster);
     create(1, 7);
     CHECK_STR(reserve(2, 7, 1, 100, NULL), "ok");
     for (unsigned i = 0; i < 4; i++)
         CHECK_STR(reserve(3 + i, 7, 2, 100, NULL), "resource_busy");
     CHECK_STR(reserve(7, 7, 2, 100, NULL), "ok");
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -889,22 +943,22 @@ test_bug_forget_operations(void)
     static const char *const arguments[] = {"--bug", "forget-operations", NULL};
     json_t *first, *again;
 
-    setup(arguments);
-    start_all();
+    cluster_init(&cluster, arguments);
+    CLUSTER_UP(&cluster);
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 5, &first), "ok");
     CHECK_STR(on_lease(3, "release", cluster_integer(first, "index"), 3, 1),
               "ok");
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         cluster_kill(&cluster, i);
-    start_all();
+    CLUSTER_UP(&cluster);
     /* Executed a second time: another lease for one operation. */
     CHECK_STR(reserve(2, 7, 3, 5, &again), "ok");
     CHECK(!json_is_true(json_object_get(again, "cached")));
     CHECK(cluster_integer(again, "index") > cluster_integer(first, "index"));
     json_decref(first);
     json_decref(again);
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* One that forgot beside two that did not: they part, and none ends. */
@@ -915,8 +969,8 @@ test_bug_forget_operations_diverges(void)
     unsigned primary, forgot;
     json_t *first;
 
-    setup(arguments);
-    primary = start_all();
+    cluster_init(&cluster, arguments);
+    primary = CLUSTER_UP(&cluster);
     forgot = (primary + 1) % CLUSTER_NODES;
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 5, &first), "ok");
@@ -937,7 +991,7 @@ test_bug_forget_operations_diverges(void)
     CHECK(cluster_wait_status(
         &cluster, forgot, "applied",
         cluster_status_field(&cluster, primary, "applied"), 5000));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -946,15 +1000,15 @@ test_bug_early_expiry(void)
     static const char *const arguments[] = {"--bug", "early-expiry", NULL};
     unsigned primary;
 
-    setup(arguments);
-    start_all();
+    cluster_init(&cluster, arguments);
+    CLUSTER_UP(&cluster);
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 10, NULL), "ok");
     json_decref(cluster_tick(&cluster, 7));
     /* A tick that was asked for twice tells nothing the second time. */
     primary = (unsigned)cluster_primary(&cluster, 10000);
     CHECK_STR(resource_state(primary, 7, "linearizable"), "available");
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -964,8 +1018,8 @@ test_bug_ignore_epoch(void)
     json_t *answer;
     int64_t lease;
 
-    setup(arguments);
-    start_all();
+    cluster_init(&cluster, arguments);
+    CLUSTER_UP(&cluster);
     create(1, 7);
     CHECK_STR(reserve(2, 7, 3, 10, &answer), "ok");
     lease = cluster_integer(answer, "index");
@@ -973,7 +1027,7 @@ test_bug_ignore_epoch(void)
     CHECK_STR(on_lease(3, "confirm", lease, 3, 1), "ok");
     CHECK_STR(on_lease(4, "revoke", lease, 0, 0), "ok");
     CHECK_STR(on_lease(5, "release", lease, 3, 1), "ok");
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* An isolated primary acknowledges what its successor never hears of. */
@@ -985,8 +1039,8 @@ test_bug_ack_before_commit(void)
     json_t *json;
     int status;
 
-    setup(arguments);
-    old = start_all();
+    cluster_init(&cluster, arguments);
+    old = CLUSTER_UP(&cluster);
     create(1, 7);
     /* Its engine is built again from a snapshot and what follows it. */
     for (unsigned i = 0; i < 50; i++)
@@ -1008,48 +1062,44 @@ test_bug_ack_before_commit(void)
     CHECK(cluster_digests_agree(&cluster,
                                 (unsigned)cluster_primary(&cluster, 5000)));
     CHECK_STR(resource_state(old, 7, "any"), "available");
-    teardown();
+    cluster_release(&cluster);
 }
-
-#define RUN_CLUSTER(test)                                                      \
-    do {                                                                       \
-        RUN(test);                                                             \
-        teardown();                                                            \
-    } while (0)
 
 int
 main(void)
 {
-    RUN_CLUSTER(test_writes_and_reads);
-    RUN_CLUSTER(test_tick_expires_in_bounded_steps);
-    RUN_CLUSTER(test_refusals);
-    RUN_CLUSTER(test_disk_reserve);
-    RUN_CLUSTER(test_impatient_clients);
-    RUN_CLUSTER(test_strangers_on_the_ports);
-    RUN_CLUSTER(test_stranger_cluster);
-    RUN_CLUSTER(test_kill_of_the_primary_under_load);
-    RUN_CLUSTER(test_damage_between_replicas_under_load);
-    RUN_CLUSTER(test_graceful_end_under_load);
-    RUN_CLUSTER(test_restart_of_all);
-    RUN_CLUSTER(test_rejoin_by_snapshot);
-    RUN_CLUSTER(test_lost_disk);
-    RUN_CLUSTER(test_read_at_a_primary_that_slept);
-    RUN_CLUSTER(test_read_at_an_isolated_primary);
-    RUN_CLUSTER(test_write_at_an_isolated_primary);
-    RUN_CLUSTER(test_flipped_bit_in_the_log);
-    RUN_CLUSTER(test_flipped_bit_in_the_last_frame);
-    RUN_CLUSTER(test_cut_log);
-    RUN_CLUSTER(test_damaged_meta);
-    RUN_CLUSTER(test_damaged_snapshot);
-    RUN_CLUSTER(test_directory_of_another);
-    RUN_CLUSTER(test_failed_write_ends_the_process);
-    RUN_CLUSTER(test_exit_codes);
-    RUN_CLUSTER(test_bug_stale_read);
-    RUN_CLUSTER(test_bug_double_allocation);
-    RUN_CLUSTER(test_bug_forget_operations);
-    RUN_CLUSTER(test_bug_forget_operations_diverges);
-    RUN_CLUSTER(test_bug_early_expiry);
-    RUN_CLUSTER(test_bug_ignore_epoch);
-    RUN_CLUSTER(test_bug_ack_before_commit);
+    RUN_CLUSTER(&cluster, test_writes_and_reads);
+    RUN_CLUSTER(&cluster, test_tick_expires_in_bounded_steps);
+    RUN_CLUSTER(&cluster, test_refusals);
+    RUN_CLUSTER(&cluster, test_disk_reserve);
+    RUN_CLUSTER(&cluster, test_positions_run_out);
+    RUN_CLUSTER(&cluster, test_slots_run_out);
+    RUN_CLUSTER(&cluster, test_impatient_clients);
+    RUN_CLUSTER(&cluster, test_strangers_on_the_ports);
+    RUN_CLUSTER(&cluster, test_stranger_cluster);
+    RUN_CLUSTER(&cluster, test_kill_of_the_primary_under_load);
+    RUN_CLUSTER(&cluster, test_damage_between_replicas_under_load);
+    RUN_CLUSTER(&cluster, test_graceful_end_under_load);
+    RUN_CLUSTER(&cluster, test_restart_of_all);
+    RUN_CLUSTER(&cluster, test_rejoin_by_snapshot);
+    RUN_CLUSTER(&cluster, test_lost_disk);
+    RUN_CLUSTER(&cluster, test_read_at_a_primary_that_slept);
+    RUN_CLUSTER(&cluster, test_read_at_an_isolated_primary);
+    RUN_CLUSTER(&cluster, test_write_at_an_isolated_primary);
+    RUN_CLUSTER(&cluster, test_flipped_bit_in_the_log);
+    RUN_CLUSTER(&cluster, test_flipped_bit_in_the_last_frame);
+    RUN_CLUSTER(&cluster, test_cut_log);
+    RUN_CLUSTER(&cluster, test_damaged_meta);
+    RUN_CLUSTER(&cluster, test_damaged_snapshot);
+    RUN_CLUSTER(&cluster, test_directory_of_another);
+    RUN_CLUSTER(&cluster, test_failed_write_ends_the_process);
+    RUN_CLUSTER(&cluster, test_exit_codes);
+    RUN_CLUSTER(&cluster, test_bug_stale_read);
+    RUN_CLUSTER(&cluster, test_bug_double_allocation);
+    RUN_CLUSTER(&cluster, test_bug_forget_operations);
+    RUN_CLUSTER(&cluster, test_bug_forget_operations_diverges);
+    RUN_CLUSTER(&cluster, test_bug_early_expiry);
+    RUN_CLUSTER(&cluster, test_bug_ignore_epoch);
+    RUN_CLUSTER(&cluster, test_bug_ack_before_commit);
     return tap_done();
 }

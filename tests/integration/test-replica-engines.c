@@ -17,28 +17,6 @@
 
 static struct replica_cluster cluster;
 
-static void
-setup(const char *const *arguments)
-{
-    cluster_init(&cluster, arguments);
-}
-
-/* Also after a test that failed before its own teardown. */
-static void
-teardown(void)
-{
-    cluster_release(&cluster);
-}
-
-static unsigned
-start_all(void)
-{
-    int primary = cluster_up(&cluster);
-
-    CHECK(primary >= 0);
-    return (unsigned)primary;
-}
-
 /* Sends the command and compares the answer: its code, and fields in the form
  * "name=number ..." that it must carry. */
 static bool
@@ -199,15 +177,15 @@ engine_life(const char *name, void (*commands)(unsigned primary),
         "0",        NULL};
     unsigned primary, late;
 
-    setup(arguments);
-    primary = start_all();
+    cluster_init(&cluster, arguments);
+    primary = CLUSTER_UP(&cluster);
     CHECK_STR(cluster_status_field(&cluster, primary, "engine"), name);
     commands(primary);
     CHECK(cluster_digests_agree(&cluster, primary));
     /* From the log. */
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         cluster_kill(&cluster, i);
-    primary = start_all();
+    primary = CLUSTER_UP(&cluster);
     CHECK_STR(cluster_status_field(&cluster, primary, "recovery_start"), "log");
     after(primary);
     /* By the installation of a peer's snapshot. */
@@ -222,12 +200,12 @@ engine_life(const char *name, void (*commands)(unsigned primary),
     /* From a snapshot. */
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         cluster_kill(&cluster, i);
-    primary = start_all();
+    primary = CLUSTER_UP(&cluster);
     CHECK(strncmp(cluster_status_field(&cluster, primary, "recovery_start"),
                   "snapshot", 8) == 0);
     after(primary);
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -255,8 +233,8 @@ test_another_engine_is_refused(void)
     static const char *const pool[] = {"--engine", "pool", NULL};
     unsigned primary, other;
 
-    setup(quota);
-    primary = start_all();
+    cluster_init(&cluster, quota);
+    primary = CLUSTER_UP(&cluster);
     other = (primary + 1) % CLUSTER_NODES;
     fill(5, 1);
     CHECK(cluster_digests_agree(&cluster, primary));
@@ -279,7 +257,7 @@ test_another_engine_is_refused(void)
     CHECK_STR(cluster_status_field(&cluster, other, "role"), "recovering");
     CHECK(cluster_log_has(&cluster, primary, "another engine"));
     fill(5, 2);
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* ---- planted bugs ---- */
@@ -318,8 +296,8 @@ test_bug_tick_on_backup(void)
     json_t *json;
     int status;
 
-    setup(arguments);
-    primary = start_all();
+    cluster_init(&cluster, arguments);
+    primary = CLUSTER_UP(&cluster);
     backup = (primary + 1) % CLUSTER_NODES;
     create(1, 7);
     reserve(2, 7);
@@ -333,7 +311,7 @@ test_bug_tick_on_backup(void)
     CHECK_INT(read_field(primary, "/v1/resource/7", "version"), 1);
     create(3, 8);
     CHECK(!cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -342,14 +320,14 @@ test_bug_divergent_apply(void)
     static const char *const arguments[] = {"--bug", "divergent-apply", NULL};
     unsigned primary;
 
-    setup(arguments);
-    primary = start_all();
+    cluster_init(&cluster, arguments);
+    primary = CLUSTER_UP(&cluster);
     create(1, 1);
     CHECK(cluster_digests_agree(&cluster, primary));
     for (unsigned i = 0; i < 60; i++)
         create(100 + i, 100 + i);
     CHECK(!cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* What the old primary alone knew to be committed is lost with it. */
@@ -363,8 +341,8 @@ test_bug_lost_write_on_failover(void)
     unsigned old;
     int primary;
 
-    setup(arguments);
-    old = start_all();
+    cluster_init(&cluster, arguments);
+    old = CLUSTER_UP(&cluster);
     create(1, 7);
     create(2, 8);
     cluster_kill(&cluster, old);
@@ -379,7 +357,7 @@ test_bug_lost_write_on_failover(void)
         CHECK(json_is_false(json_object_get(json, "found")));
         json_decref(json);
     }
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -390,36 +368,30 @@ test_bug_snapshot_drops_operations(void)
                                             "--snapshot-interval", "64", NULL};
     int64_t first, again;
 
-    setup(arguments);
-    start_all();
+    cluster_init(&cluster, arguments);
+    CLUSTER_UP(&cluster);
     create(1, 7);
     first = reserve(2, 7);
     json_decref(cluster_tick(&cluster, 5));
     fill(150, 5);
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         cluster_kill(&cluster, i);
-    start_all();
+    CLUSTER_UP(&cluster);
     again = reserve(2, 7);
     CHECK(again > first);
-    teardown();
+    cluster_release(&cluster);
 }
-
-#define RUN_CLUSTER(test)                                                      \
-    do {                                                                       \
-        RUN(test);                                                             \
-        teardown();                                                            \
-    } while (0)
 
 int
 main(void)
 {
-    RUN_CLUSTER(test_quota);
-    RUN_CLUSTER(test_pool);
-    RUN_CLUSTER(test_block);
-    RUN_CLUSTER(test_another_engine_is_refused);
-    RUN_CLUSTER(test_bug_tick_on_backup);
-    RUN_CLUSTER(test_bug_divergent_apply);
-    RUN_CLUSTER(test_bug_lost_write_on_failover);
-    RUN_CLUSTER(test_bug_snapshot_drops_operations);
+    RUN_CLUSTER(&cluster, test_quota);
+    RUN_CLUSTER(&cluster, test_pool);
+    RUN_CLUSTER(&cluster, test_block);
+    RUN_CLUSTER(&cluster, test_another_engine_is_refused);
+    RUN_CLUSTER(&cluster, test_bug_tick_on_backup);
+    RUN_CLUSTER(&cluster, test_bug_divergent_apply);
+    RUN_CLUSTER(&cluster, test_bug_lost_write_on_failover);
+    RUN_CLUSTER(&cluster, test_bug_snapshot_drops_operations);
     return tap_done();
 }

@@ -23,22 +23,6 @@ setup(const char *const *arguments)
     next_operation = 1;
 }
 
-/* Also after a test that failed before its own teardown. */
-static void
-teardown(void)
-{
-    cluster_release(&cluster);
-}
-
-static unsigned
-start_all(void)
-{
-    int primary = cluster_up(&cluster);
-
-    CHECK(primary >= 0);
-    return (unsigned)primary;
-}
-
 static void
 kill_all(void)
 {
@@ -88,15 +72,15 @@ test_fresh_and_log(void)
     unsigned primary;
 
     setup(plain);
-    primary = start_all();
+    primary = CLUSTER_UP(&cluster);
     CHECK(came_back(primary, "fresh", "fresh"));
     write_blocks(10);
     kill_all();
-    primary = start_all();
+    primary = CLUSTER_UP(&cluster);
     CHECK(started(primary, "log"));
     write_blocks(10);
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -105,14 +89,14 @@ test_snapshot_and_log(void)
     unsigned primary;
 
     setup(snapshots);
-    start_all();
+    CLUSTER_UP(&cluster);
     write_blocks(150);
     kill_all();
-    primary = start_all();
+    primary = CLUSTER_UP(&cluster);
     CHECK(started(primary, "snapshot_and_log"));
     write_blocks(10);
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* It ends as soon as a peer's snapshot is installed: nothing else is there. */
@@ -122,7 +106,7 @@ test_snapshot_alone(void)
     unsigned primary, late;
 
     setup(snapshots);
-    primary = start_all();
+    primary = CLUSTER_UP(&cluster);
     late = (primary + 1) % CLUSTER_NODES;
     write_blocks(5);
     cluster_kill(&cluster, late);
@@ -135,7 +119,7 @@ test_snapshot_alone(void)
     CHECK(cluster_wait_status(&cluster, late, "recovery_start", "snapshot",
                               10000));
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* The old log is still there when a snapshot was written over it. */
@@ -145,7 +129,7 @@ test_interrupted_installation(void)
     unsigned primary, late;
 
     setup(snapshots);
-    primary = start_all();
+    primary = CLUSTER_UP(&cluster);
     late = (primary + 1) % CLUSTER_NODES;
     write_blocks(5);
     cluster_kill(&cluster, late);
@@ -159,7 +143,7 @@ test_interrupted_installation(void)
                               10000));
     CHECK(cluster_log_has(&cluster, late, "interrupted installation"));
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -168,7 +152,7 @@ test_suffix(void)
     unsigned primary, late;
 
     setup(plain);
-    primary = start_all();
+    primary = CLUSTER_UP(&cluster);
     late = (primary + 1) % CLUSTER_NODES;
     write_blocks(5);
     cluster_kill(&cluster, late);
@@ -177,7 +161,7 @@ test_suffix(void)
     CHECK(came_back(late, "log", "suffix"));
     CHECK(cluster_digests_agree(&cluster, primary));
     CHECK_INT(cluster_metric(&cluster, primary, "catch_up_breaches_total"), 0);
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* All entries are still there, but more than the budget of a catch-up. */
@@ -196,7 +180,7 @@ test_budget_of_a_catch_up(void)
     unsigned primary, late;
 
     setup(small_budget);
-    primary = start_all();
+    primary = CLUSTER_UP(&cluster);
     late = (primary + 1) % CLUSTER_NODES;
     write_blocks(5);
     CHECK(cluster_digests_agree(&cluster, primary));
@@ -215,7 +199,7 @@ test_budget_of_a_catch_up(void)
                               10000));
     CHECK(cluster_metric(&cluster, primary, "catch_up_breaches_total") > 0);
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* What an isolated primary wrote alone is discarded when it comes back. */
@@ -230,7 +214,7 @@ test_divergent_suffix_discarded(void)
     int status, primary;
 
     setup(impatient);
-    old = start_all();
+    old = CLUSTER_UP(&cluster);
     write_blocks(5);
     cluster_isolate(&cluster, old);
     json = cluster_call(&cluster, old, "POST", "/v1/command",
@@ -250,7 +234,7 @@ test_divergent_suffix_discarded(void)
     primary = cluster_primary(&cluster, 5000);
     CHECK(primary >= 0);
     CHECK(cluster_digests_agree(&cluster, (unsigned)primary));
-    teardown();
+    cluster_release(&cluster);
 }
 
 /* Started by hand with a state that it must refuse. */
@@ -261,7 +245,7 @@ check_refused(const char *file, int64_t at, bool cut, int code,
     unsigned primary, node;
 
     setup(snapshots);
-    primary = start_all();
+    primary = CLUSTER_UP(&cluster);
     node = (primary + 1) % CLUSTER_NODES;
     write_blocks(100);
     CHECK(cluster_digests_agree(&cluster, primary));
@@ -271,7 +255,7 @@ check_refused(const char *file, int64_t at, bool cut, int code,
     CHECK_INT(cluster_wait(&cluster, node), code);
     CHECK(cluster_log_has(&cluster, node, words));
     write_blocks(5);
-    teardown();
+    cluster_release(&cluster);
 }
 
 static void
@@ -308,7 +292,7 @@ test_changed_address(void)
 
     setup(plain);
     cluster.direct = true;
-    primary = start_all();
+    primary = CLUSTER_UP(&cluster);
     write_blocks(20);
     move((primary + 1) % CLUSTER_NODES);
     primary = (unsigned)cluster_primary(&cluster, 10000);
@@ -316,26 +300,20 @@ test_changed_address(void)
     move(primary);
     primary = (unsigned)cluster_primary(&cluster, 10000);
     CHECK(cluster_digests_agree(&cluster, primary));
-    teardown();
+    cluster_release(&cluster);
 }
-
-#define RUN_CLUSTER(test)                                                      \
-    do {                                                                       \
-        RUN(test);                                                             \
-        teardown();                                                            \
-    } while (0)
 
 int
 main(void)
 {
-    RUN_CLUSTER(test_fresh_and_log);
-    RUN_CLUSTER(test_snapshot_and_log);
-    RUN_CLUSTER(test_snapshot_alone);
-    RUN_CLUSTER(test_interrupted_installation);
-    RUN_CLUSTER(test_suffix);
-    RUN_CLUSTER(test_budget_of_a_catch_up);
-    RUN_CLUSTER(test_divergent_suffix_discarded);
-    RUN_CLUSTER(test_refused);
-    RUN_CLUSTER(test_changed_address);
+    RUN_CLUSTER(&cluster, test_fresh_and_log);
+    RUN_CLUSTER(&cluster, test_snapshot_and_log);
+    RUN_CLUSTER(&cluster, test_snapshot_alone);
+    RUN_CLUSTER(&cluster, test_interrupted_installation);
+    RUN_CLUSTER(&cluster, test_suffix);
+    RUN_CLUSTER(&cluster, test_budget_of_a_catch_up);
+    RUN_CLUSTER(&cluster, test_divergent_suffix_discarded);
+    RUN_CLUSTER(&cluster, test_refused);
+    RUN_CLUSTER(&cluster, test_changed_address);
     return tap_done();
 }

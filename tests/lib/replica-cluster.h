@@ -42,6 +42,22 @@ void cluster_start_all(struct replica_cluster *c);
 /* Starts all that do not run and waits for a primary; -1: there is none. */
 int cluster_up(struct replica_cluster *c);
 
+/* The same in a test (tests/lib/tap.h), which fails without a primary. */
+#define CLUSTER_UP(c)                                                          \
+    ({                                                                         \
+        int cluster_up_primary = cluster_up(c);                                \
+                                                                               \
+        CHECK(cluster_up_primary >= 0);                                        \
+        (unsigned)cluster_up_primary;                                          \
+    })
+
+/* Also after a test that failed in the middle nothing is left. */
+#define RUN_CLUSTER(c, test)                                                   \
+    do {                                                                       \
+        RUN(test);                                                             \
+        cluster_release(c);                                                    \
+    } while (0)
+
 /* Starts as if it never ran: with --new-cluster again or without, as told. */
 void cluster_start_as(struct replica_cluster *c, unsigned node,
                       bool new_cluster);

@@ -295,6 +295,8 @@ static const struct {
      "{\"error\":\"not_primary\",\"certainty\":\"fail\",\"view\":3,"
      "\"primary\":null}",
      EVENT_FAIL, "not_primary", -1},
+    {507, "{\"error\":\"positions_exhausted\",\"certainty\":\"fail\"}",
+     EVENT_FAIL, "positions_exhausted", -1},
     {429, "{\"error\":\"overloaded\",\"certainty\":\"fail\"}", EVENT_FAIL,
      "overloaded", -1},
     {503, "{\"error\":\"not_ready\",\"certainty\":\"fail\"}", EVENT_FAIL,
