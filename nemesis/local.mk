@@ -38,10 +38,12 @@ libordeal_nemesis_a_SOURCES = \
 	%D%/schedule.c %D%/schedule.h %D%/schedule-internal.h \
 	%D%/stop.c \
 	%D%/target.c %D%/target.h \
+	%D%/throttle-work.c %D%/throttle-work.h \
 	%D%/trigger.c %D%/trigger.h \
 	%D%/vm-restart.c \
 	%D%/vm-rollback.c \
 	%D%/vm-state.c \
+	%D%/vm-throttle.c \
 	%D%/watch.c %D%/watch.h
 libordeal_nemesis_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 # Of the provider only what does not need a provider: the wrappers of machine.h.

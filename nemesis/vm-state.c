@@ -1,31 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vm-pause, vm-throttle, vm-balloon, vm-link-down: the machine goes on, but
- * with less: no time, little time, little memory, no network.
+ * vm-pause, vm-balloon, vm-link-down: the machine goes on, but with less: no
+ * time, little memory, no network.
  *
  * Happy path: order it, see it from the other side: the monitor's own word
- * (pause), the host's process table (throttle), the monitor's count and the
- * guest's /proc/meminfo (balloon), the guest's carrier and connects between
- * nodes (link).  Healed: the same looks show what they showed before.
+ * (pause), the monitor's count and the guest's /proc/meminfo (balloon), the
+ * guest's carrier and connects between nodes (link).  Healed: the same looks
+ * show what they showed before.
  *
  * Failure modes: a machine that ended meanwhile is a mismatch.  After the
- * driver's death a slowed machine may be left standing still by the last
- * slice; the undo lets it go on.  The others end with the machine, which
- * 'recover' ends.
+ * driver's death they end with the machine, which 'recover' ends.
  */
 #include "config.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "harness/base/arena.h"
-#include "harness/base/file.h"
 #include "harness/provider/machine.h"
-#include "harness/provider/orphans.h"
 #include "nemesis/daemon.h"
 #include "nemesis/fanout.h"
 #include "nemesis/guest.h"
@@ -39,20 +32,14 @@
 #define VM_BALLOON_NS (15 * NS_PER_S)
 #define VM_BALLOON_MIB_MIN 64
 #define VM_MEMINFO_BYTES_MAX 4096
-/* Of the looks at the process, 10 ms apart. */
-#define VM_THROTTLE_LOOKS 100
-#define VM_THROTTLE_LOOK_NS (10 * NS_PER_MS)
-#define VM_THROTTLE_PERCENT_MAX 60
-#define VM_WORK_TRIES 3
 
 struct vm_state {
-    unsigned percent, mib;
-    double work_ms[NODE_COUNT_MAX]; /* the usual time of a piece of work */
+    unsigned mib;
     uint64_t memory_bytes[NODE_COUNT_MAX]; /* by the monitor, before */
     uint64_t total_kib[NODE_COUNT_MAX];    /* by the guest, before */
 };
 
-/* What the proofs of all four are made of: one look at one node. */
+/* What the proofs of all three are made of: one look at one node. */
 typedef int vm_look_fn(struct fault *f, unsigned node, bool healed,
                        enum proof *ret, struct error *err);
 
@@ -190,191 +177,6 @@ const struct fault_ops fault_vm_pause_ops = {
     .prove = vm_pause_prove,
     .heal = vm_pause_heal,
     .undo = vm_undo,
-    VM_OPS,
-};
-
-/* ---- vm-throttle ---- */
-
-static int
-throttle_setup(struct fault *f, struct error *err)
-{
-    static const char *const keys[] = {"percent", NULL};
-    double percent = 20;
-
-    if (params_number(f->params, "percent", 1, VM_THROTTLE_PERCENT_MAX,
-                      &percent, err) < 0 ||
-        vm_setup(f, keys, err) < 0)
-        return -1;
-    ((struct vm_state *)f->state)->percent = (unsigned)percent;
-    return 0;
-}
-
-static bool
-throttle_available(const struct fault_world *w)
-{
-    return machine_can(w->provider, MACHINE_THROTTLE) &&
-           machine_can(w->provider, MACHINE_LOOK);
-}
-
-/* A fixed piece of work, and how long it took by the guest's clock, in ms. */
-static const struct guest_script throttle_work_script = {
-    .name = "ordeal-work",
-    .text =
-        "now() { read -r up idle < /proc/uptime; echo \"${up%.*}${up#*.}\"; "
-        "}\n"
-        "a=$(now); i=0\n"
-        "while [ $i -lt 4000 ]; do i=$((i + 1)); done\n"
-        "b=$(now); echo $(((b - a) * 10))\n",
-};
-
-/* The fastest of a few: other work in the guest or on the host only adds. */
-static int
-throttle_work(const struct fault_world *w, unsigned node, double *ret_ms,
-              struct error *err)
-{
-    static const char *const none[] = {NULL};
-    double best = 0;
-
-    for (int i = 0; i < VM_WORK_TRIES; i++) {
-        CLEANUP(exec_result_release) struct exec_result result;
-        double ms;
-
-        exec_result_init(&result);
-        if (guest_script(&w->remotes[node], &throttle_work_script, none,
-                         &result, err) < 0)
-            return -1;
-        if (result.status != 0 || sscanf(buf_text(&result.out), "%lf", &ms) < 1)
-            return error_set(err, ERROR_ENVIRONMENT,
-                             "node '%s': the piece of work failed: %.100s",
-                             w->cluster->nodes[node].name,
-                             buf_text(&result.err));
-        if (i == 0 || ms < best)
-            best = ms;
-    }
-    *ret_ms = best;
-    return 0;
-}
-
-static int
-throttle_node(void *ctx, unsigned node, struct error *err)
-{
-    struct fault *f = ctx;
-    struct vm_state *s = f->state;
-
-    if (throttle_work(f->world, node, &s->work_ms[node], err) < 0)
-        return -1;
-    return machine_throttle(f->world->provider, node, s->percent, err);
-}
-
-static int
-throttle_inject(struct fault *f, struct error *err)
-{
-    return fanout(f->targets, throttle_node, f, err);
-}
-
-static int
-throttle_heal_node(void *ctx, unsigned node, struct error *err)
-{
-    return machine_throttle(((struct fault *)ctx)->world->provider, node, 100,
-                            err);
-}
-
-static int
-throttle_heal(struct fault *f, struct error *err)
-{
-    return fanout(f->targets, throttle_heal_node, f, err);
-}
-
-static bool
-throttle_is_stopped(pid_t pid)
-{
-    CLEANUP_FREE char *path = xasprintf("/proc/%d/stat", (int)pid);
-    struct error ignored;
-    CLEANUP_FREE char *text = file_read(path, 4096, NULL, &ignored);
-    const char *name_end = text == NULL ? NULL : strrchr(text, ')');
-
-    return name_end != NULL && name_end[1] == ' ' && name_end[2] == 'T';
-}
-
-/* In how many of a hundred looks the host's process table has it stopped. */
-static unsigned
-throttle_count_stopped(struct clock *clock, pid_t pid)
-{
-    unsigned count = 0;
-
-    for (int i = 0; i < VM_THROTTLE_LOOKS; i++) {
-        count += throttle_is_stopped(pid);
-        clock_sleep_ns(clock, VM_THROTTLE_LOOK_NS);
-    }
-    return count * 100 / VM_THROTTLE_LOOKS;
-}
-
-static int
-throttle_look(struct fault *f, unsigned node, bool healed, enum proof *ret,
-              struct error *err)
-{
-    const struct vm_state *s = f->state;
-    struct machine_view view = {.state = MACHINE_OFF};
-    double work_ms = 0;
-    unsigned stopped;
-
-    if (machine_look(f->world->provider, node, &view, err) < 0)
-        return -1;
-    stopped =
-        view.pid == 0 ? 0 : throttle_count_stopped(f->world->clock, view.pid);
-    if (throttle_work(f->world, node, &work_ms, err) < 0)
-        return -1;
-    json_object_set_new(f->evidence, f->world->cluster->nodes[node].name,
-                        json_pack("{s:i, s:f, s:f}", "stopped_percent",
-                                  (int)stopped, "work_ms", work_ms,
-                                  "work_ms_before", s->work_ms[node]));
-    if (healed)
-        *ret = view.pid != 0 && stopped == 0 ? PROOF_CONFIRMED : PROOF_MISMATCH;
-    else /* half of what was ordered is more than any noise leaves of it */
-        *ret = stopped >= (100 - s->percent) / 2 ? PROOF_CONFIRMED
-                                                 : PROOF_MISMATCH;
-    return 0;
-}
-
-static int
-throttle_prove(struct fault *f, enum fault_phase phase, enum proof *ret,
-               struct error *err)
-{
-    return vm_look_all(f, throttle_look, phase == FAULT_HEALED, ret, err);
-}
-
-/* The last slice of a driver that died may have been one of standing still. */
-static int
-throttle_undo(const struct fault_world *w, const json_t *record,
-              struct error *err)
-{
-    node_set nodes;
-
-    if (node_set_from_json(w->cluster, json_object_get(record, "nodes"), &nodes,
-                           err) < 0)
-        return -1;
-    for (unsigned i = 0; i < w->cluster->node_count; i++) {
-        CLEANUP_FREE char *name =
-            xasprintf("ordeal-%s-n%u", w->cluster->run_id, i + 1);
-        int pid, fd = nodes >> i & 1 ? orphans_open_machine(name, &pid) : -1;
-
-        if (fd < 0)
-            continue;
-        syscall(SYS_pidfd_send_signal, fd, SIGCONT, NULL, 0);
-        close(fd);
-    }
-    return 0;
-}
-
-const struct fault_ops fault_vm_throttle_ops = {
-    .name = "vm-throttle",
-    .description = "a machine gets a share of its time, in slices",
-    .setup = throttle_setup,
-    .available = throttle_available,
-    .inject = throttle_inject,
-    .prove = throttle_prove,
-    .heal = throttle_heal,
-    .undo = throttle_undo,
     VM_OPS,
 };
 

@@ -11,6 +11,7 @@
 
 #include "harness/provider/machine.h"
 #include "nemesis/registry.h"
+#include "nemesis/throttle-work.h"
 #include "tests/lib/fake-remote.h"
 #include "tests/lib/tap.h"
 
@@ -241,6 +242,59 @@ test_undo_needs_no_provider(void)
     }
 }
 
+/* What a busy host alone may have done proves nothing. */
+static void
+test_throttled_work_is_judged_by_what_the_host_had_left(void)
+{
+    static const struct {
+        struct throttle_work before, now;
+        enum proof effect;
+        bool still_slow;
+    } cases[] = {
+        /* Without a control: by what the host had left. */
+        {{100, 0, 1.5}, {500, 0, 1.2}, PROOF_CONFIRMED, true},
+        {{100, 0, 1.5}, {300, 0, 0.2}, PROOF_CONFIRMED, true},
+        {{100, 0, 1.5}, {500, 0, 0.0}, PROOF_INCONCLUSIVE, false},
+        {{100, 0, 0.0}, {500, 0, 1.2}, PROOF_CONFIRMED, true},
+        {{100, 0, 1.5}, {110, 0, 1.2}, PROOF_MISMATCH, false},
+        {{100, 0, 1.5}, {160, 0, 1.2}, PROOF_INCONCLUSIVE, false},
+        {{100, 0, 0.1}, {110, 0, 1.2}, PROOF_INCONCLUSIVE, false},
+        /* With one: by how much slower than it, however busy the host. */
+        {{100, 100, 0}, {500, 110, 0}, PROOF_CONFIRMED, true},
+        {{100, 100, 0}, {500, 250, 0}, PROOF_CONFIRMED, false},
+        {{100, 100, 0}, {500, 500, 0}, PROOF_INCONCLUSIVE, false},
+        {{100, 100, 0}, {250, 250, 0}, PROOF_MISMATCH, false},
+        {{200, 200, 0}, {200, 80, 0}, PROOF_CONFIRMED, false},
+        {{100, 100, 0}, {500, 0, 0.0}, PROOF_INCONCLUSIVE, false},
+        /* A driver that did not measure before. */
+        {{0, 0, 0}, {500, 100, 1.2}, PROOF_INCONCLUSIVE, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct throttle_work *before = &cases[i].before;
+        const struct throttle_work *now = &cases[i].now;
+
+        CHECK_INT(throttle_judge_effect(before, now, 20), cases[i].effect);
+        CHECK_INT(throttle_still_slow(before, now, 20), cases[i].still_slow);
+    }
+}
+
+static void
+test_free_time_of_the_host(void)
+{
+    double ticks = 0;
+
+    static const char stat[] = "cpu  10 20 30 40 50 60 70 80 0 0\ncpu0 1\n";
+
+    CHECK(throttle_free_ticks(stat, false, &ticks));
+    CHECK(ticks == 110);
+    CHECK(throttle_free_ticks(stat, true, &ticks));
+    CHECK(ticks == 90);
+    CHECK(!throttle_free_ticks("intr 1 2 3 4 5\n", false, &ticks));
+    CHECK(!throttle_free_ticks("cpu  10 20\n", false, &ticks));
+    CHECK(!throttle_free_ticks("", false, &ticks));
+}
+
 static void
 test_what_the_faults_say_of_themselves(void)
 {
@@ -317,6 +371,8 @@ main(void)
     RUN(test_bad_params_are_refused);
     RUN(test_good_params_are_taken);
     RUN(test_undo_needs_no_provider);
+    RUN(test_throttled_work_is_judged_by_what_the_host_had_left);
+    RUN(test_free_time_of_the_host);
     RUN(test_what_the_faults_say_of_themselves);
     RUN(test_a_pause_is_proven_by_the_machines_own_word);
     RUN(test_an_order_that_does_nothing_is_a_mismatch);
