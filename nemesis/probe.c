@@ -111,13 +111,14 @@ probe_hand_on(const struct cluster *c, unsigned from, const char *line,
 int
 probe_ask(const struct fault_world *w, unsigned from,
           const struct guest_script *script, const char *const args[],
-          probe_take take, void *ctx, struct error *err)
+          int64_t timeout_ns, probe_take take, void *ctx, struct error *err)
 {
     CLEANUP(exec_result_release) struct exec_result result;
     char *save = NULL;
 
     exec_result_init(&result);
-    if (guest_script(&w->remotes[from], script, args, &result, err) < 0)
+    if (guest_script_for(&w->remotes[from], script, args, timeout_ns, &result,
+                         err) < 0)
         return -1;
     if (result.out.len == 0)
         return 0;
@@ -159,8 +160,8 @@ probe_from(void *ctx, unsigned from, struct error *err)
         args[n++] = clients[i];
     }
     args[n] = NULL;
-    return probe_ask(p->world, from, &probe_script, args, probe_take_connect, p,
-                     err);
+    return probe_ask(p->world, from, &probe_script, args, FAULT_EXEC_TIMEOUT_NS,
+                     probe_take_connect, p, err);
 }
 
 /* ---- from hosts of clients ---- */

@@ -49,7 +49,8 @@ typedef void (*probe_take)(void *ctx, unsigned from, unsigned to,
  */
 int probe_ask(const struct fault_world *w, unsigned from,
               const struct guest_script *script, const char *const args[],
-              probe_take take, void *ctx, struct error *err);
+              int64_t timeout_ns, probe_take take, void *ctx,
+              struct error *err);
 
 /* The TCP port on which nodes answer clients. */
 uint16_t probe_client_port(const struct fault_world *w);

@@ -20,29 +20,36 @@
 
 #define NET_ECHO_PORT "7197"
 #define NET_ECHO_LINES 2048
+/* Longer than the script's own limits. */
+#define NET_ECHO_TIMEOUT_NS (20 * NS_PER_S)
 
 /*
- * $1 the port, $2 how many lines, then addresses.  The servers of all nodes are
- * up for 7 s; a client that is too early tries again.  One line for each
- * address: how many lines came back, and how many were not as they were sent.
+ * $1 the port, $2 how many lines, then addresses.  The server of a node is up
+ * for 7 s, and while its own clients are at it, 13 s at most: guests of a busy
+ * host are slow, and none begins at the same moment as the others.  A client
+ * that is too early, or too slow, tries again.  One line for each address: how
+ * many lines came back, and how many were not as they were sent.
  */
 static const struct guest_script net_echo_script = {
     .name = "ordeal-net-echo",
     .text = "b=" GUEST_BUSYBOX "; port=$1; lines=$2; shift 2\n"
-            "$b timeout 7 $b nc -ll -p \"$port\" -e $b cat"
-            " </dev/null >/dev/null 2>&1 &\n"
+            "$b timeout 13 $b nc -ll -p \"$port\" -e $b cat"
+            " </dev/null >/dev/null 2>&1 & server=$!\n"
+            "$b sleep 7 & others=$!\n"
             "for a; do {\n"
             "    n=0\n"
-            "    for try in 1 2 3; do\n"
+            "    for try in 1 2; do\n"
             "        $b sleep 1\n"
             "        n=$($b yes ordeal-echo | $b head -n \"$lines\" |\n"
-            "            $b timeout 3 $b nc \"$a\" \"$port\" 2>/dev/null |\n"
+            "            $b timeout 5 $b nc \"$a\" \"$port\" 2>/dev/null |\n"
             "            $b awk '$0 != \"ordeal-echo\" { bad++ }\n"
             "                END { print NR, bad + 0 }')\n"
             "        [ \"${n%% *}\" = 0 ] || break\n"
             "    done\n"
             "    echo \"$a $n\"\n"
-            "} & done\n"
+            "} & others=\"$others $!\"; done\n"
+            "wait $others\n"
+            "kill $server 2>/dev/null\n"
             "wait\n",
 };
 
@@ -78,8 +85,8 @@ net_echo_from(void *ctx, unsigned from, struct error *err)
         if (to != from)
             args[count++] = c->nodes[to].cluster_address;
     args[count] = NULL;
-    return probe_ask(r->world, from, &net_echo_script, args, net_take_echo, r,
-                     err);
+    return probe_ask(r->world, from, &net_echo_script, args,
+                     NET_ECHO_TIMEOUT_NS, net_take_echo, r, err);
 }
 
 int

@@ -116,8 +116,8 @@ net_ping_from(void *ctx, unsigned from, struct error *err)
         if (to != from)
             args[count++] = probe_address(c, to);
     args[count] = NULL;
-    return probe_ask(r->world, from, &net_ping_script, args, net_take_ping, r,
-                     err);
+    return probe_ask(r->world, from, &net_ping_script, args,
+                     FAULT_EXEC_TIMEOUT_NS, net_take_ping, r, err);
 }
 
 unsigned
