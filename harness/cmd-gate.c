@@ -3,13 +3,16 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "harness/base/arena.h"
 #include "harness/base/file.h"
 #include "harness/base/rng.h"
 #include "harness/commands.h"
+#include "harness/gate/claims.h"
 #include "harness/gate/gate.h"
+#include "harness/gate/test-results.h"
 #include "harness/output.h"
 #include "harness/paths.h"
 
@@ -30,10 +33,24 @@ gate_tests_dir(void)
     return path_exists(status) ? xstrdup(self) : NULL;
 }
 
+/* For where these programs are installed and no tree is. */
+static int
+gate_write_tests(const char *path, const json_t *results, struct error *err)
+{
+    CLEANUP_FREE char *text =
+        results == NULL ? NULL : json_dumps(results, JSON_INDENT(2));
+
+    if (text == NULL)
+        return error_set(err, ERROR_CONFIG,
+                         "--write-tests: of which tree? (--tests)");
+    return file_write_atomic(path, text, strlen(text), 0644, err);
+}
+
 static int
 gate_main(const struct command *self, int argc, char **argv)
 {
-    CLEANUP_FREE char *tests = gate_tests_dir();
+    CLEANUP_FREE char *tree = gate_tests_dir();
+    const char *tests = tree, *write_tests = NULL;
     struct gate_options o = {.lanes = 1, .seed = GATE_SEED_ANY};
     const struct option_spec specs[] = {
         {"lanes", 'l', OPTION_UINT, &o.lanes, "NUMBER",
@@ -44,9 +61,11 @@ gate_main(const struct command *self, int argc, char **argv)
          "fixes the seeds of all runs (default: the suite's, or fresh)"},
         {"resume", 0, OPTION_STRING, &o.resume, "DIR|last",
          "go on with a gate that was interrupted"},
-        {"tests", 0, OPTION_STRING, &o.tests, "DIR",
-         "build tree with results of tests, for the claims (default: this "
-         "program's, if it is one)"},
+        {"tests", 0, OPTION_STRING, &tests, "DIR|FILE",
+         "results of tests, for the claims: a build tree, or "
+         "the " TEST_RESULTS_FILE " of one (default: this program's tree)"},
+        {"write-tests", 0, OPTION_STRING, &write_tests, "FILE",
+         "only write the results of --tests to a file"},
         {"system", 0, OPTION_STRING, &o.system, "NAME|FILE",
          "of every run; FILE is a daemon of yours (docs/SYSTEMS.md)"},
         {"output", 'o', OPTION_STRING, &o.output, "DIR",
@@ -57,8 +76,10 @@ gate_main(const struct command *self, int argc, char **argv)
          "how to print the result"},
     };
     enum run_status status = STATUS_INTERNAL;
+    const char *commit = getenv("ORDEAL_COMMIT"); /* the build knows it */
     struct error err = {0};
-    int count, exit_status;
+    json_t *results;
+    int count, exit_status, result;
 
     if (options_parse(self, specs, ARRAY_LEN(specs), false, argc, argv, &count,
                       &exit_status) != OPTIONS_OK)
@@ -69,11 +90,18 @@ gate_main(const struct command *self, int argc, char **argv)
         return usage_error(self, "--lanes: from 1 to %d", GATE_LANES_MAX);
     o.suite = count == 1 ? argv[0] : GATE_SUITE;
     o.output = output_directory(o.output);
-    if (o.tests == NULL)
-        o.tests = tests;
-    if (gate_run(&o, &status, &err) < 0)
+    results = tests == NULL ? NULL : claims_tests(tests, commit, &err);
+    o.tests = results;
+    if (tests != NULL && results == NULL)
+        result = -1;
+    else if (write_tests != NULL)
+        result = gate_write_tests(write_tests, results, &err);
+    else
+        result = gate_run(&o, &status, &err);
+    json_decref(results);
+    if (result < 0)
         return command_failed(self, &err);
-    return run_status_exit(status);
+    return write_tests != NULL ? 0 : run_status_exit(status);
 }
 
 const struct command command_gate = {

@@ -10,6 +10,7 @@ libordeal_driver_a_SOURCES = \
 	%D%/gate/matrix.c %D%/gate/matrix.h \
 	%D%/gate/state.c %D%/gate/state.h \
 	%D%/gate/table.c %D%/gate/table.h \
+	%D%/gate/test-results.c %D%/gate/test-results.h \
 	%D%/hand.c %D%/hand.h \
 	%D%/history-tool.c %D%/history-tool.h \
 	%D%/load.c %D%/load.h \

@@ -11,10 +11,9 @@
 #include "harness/base/file.h"
 #include "harness/gate/claims.h"
 #include "harness/gate/state.h"
+#include "harness/gate/test-results.h"
 #include "harness/paths.h"
 #include "harness/yaml.h"
-
-#define CLAIMS_TRS_BYTES_MAX (1u << 20)
 
 /* What there is for one claim at one level. */
 struct claim_level {
@@ -27,59 +26,12 @@ struct claim_level {
 
 struct claims {
     const json_t *gate;
-    const char *tests;
+    const json_t *tests; /* results of tests, or NULL */
 };
 
 static const char *const claim_levels[] = {"L0", "L1", "L2", "L3"};
 
 /* ---- results of tests ---- */
-
-static bool
-claims_newer(const struct stat *result, const char *program)
-{
-    struct stat st;
-
-    return stat(program, &st) < 0 ||
-           result->st_mtim.tv_sec >= st.st_mtim.tv_sec;
-}
-
-/* Opens the result that automake's test driver wrote; NULL: there is none. */
-static char *
-claims_result_path(const char *tests, const char *name)
-{
-    size_t len = strlen(name);
-    char *path = xasprintf("%s/%s.trs", tests, name);
-
-    if (path_exists(path) || len < 3 || strcmp(name + len - 3, ".sh") != 0)
-        return path;
-    free(path);
-    return xasprintf("%s/%.*s.trs", tests, (int)(len - 3), name);
-}
-
-/* NULL when the test passed, else what is missing; the caller frees. */
-static char *
-claims_test_problem(const struct claims *c, const char *name)
-{
-    CLEANUP_FREE char *path = NULL, *text = NULL, *program = NULL;
-    CLEANUP_FREE char *replica = NULL;
-    struct error ignored = {0};
-    struct stat st;
-    size_t len;
-
-    if (c->tests == NULL)
-        return xstrdup("results of tests are not here (--tests)");
-    path = claims_result_path(c->tests, name);
-    program = xasprintf("%s/%s", c->tests, name);
-    replica = xasprintf("%s/ordeal-replica", c->tests);
-    text = file_read(path, CLAIMS_TRS_BYTES_MAX, &len, &ignored);
-    if (text == NULL || stat(path, &st) < 0)
-        return xasprintf("%s was not run", name);
-    if (strstr(text, ":global-test-result: PASS") == NULL)
-        return xasprintf("%s did not pass", name);
-    if (!claims_newer(&st, program) || !claims_newer(&st, replica))
-        return xasprintf("%s was run before the last build", name);
-    return NULL;
-}
 
 static void
 claims_weigh_tests(const struct claims *c, const json_t *tests,
@@ -90,7 +42,7 @@ claims_weigh_tests(const struct claims *c, const json_t *tests,
 
     ret->proven = true;
     json_array_foreach ((json_t *)tests, i, name) {
-        char *problem = claims_test_problem(c, json_string_value(name));
+        char *problem = test_results_problem(c->tests, json_string_value(name));
 
         if (problem == NULL)
             continue;
@@ -341,7 +293,7 @@ claims_weigh_one(const struct claims *c, const json_t *claim)
 
 json_t *
 claims_weigh_list(const json_t *claims, const json_t *gate_state,
-                  const char *tests, struct error *err)
+                  const json_t *tests, struct error *err)
 {
     struct claims c = {.gate = gate_state, .tests = tests};
     json_t *result = json_array(), *claim;
@@ -358,17 +310,42 @@ claims_weigh_list(const json_t *claims, const json_t *gate_state,
 }
 
 json_t *
-claims_weigh(const json_t *gate_state, const char *tests, struct error *err)
+claims_load(struct error *err)
 {
     CLEANUP_FREE char *path = paths_data("scenarios/claims.yaml");
-    json_t *file = yaml_load_file(path, err), *result;
+    json_t *file = yaml_load_file(path, err);
+    json_t *claims = json_incref(json_object_get(file, "claims"));
 
-    if (file == NULL)
-        return NULL;
-    result = claims_weigh_list(json_object_get(file, "claims"), gate_state,
-                               tests, err);
     json_decref(file);
+    if (file != NULL && claims == NULL)
+        error_set(err, ERROR_CONFIG, "%s: it has no 'claims'", path);
+    return claims;
+}
+
+json_t *
+claims_tests(const char *path, const char *commit, struct error *err)
+{
+    json_t *claims = claims_load(err), *results = NULL;
+    struct stat st;
+
+    if (claims != NULL)
+        results = stat(path, &st) == 0 && S_ISDIR(st.st_mode)
+                      ? test_results_of_tree(path, claims, commit, err)
+                      : test_results_load(path, err);
+    json_decref(claims);
+    return results;
+}
+
+json_t *
+claims_weigh(const json_t *gate_state, const json_t *tests, struct error *err)
+{
+    json_t *claims = claims_load(err), *result;
+
+    if (claims == NULL)
+        return NULL;
+    result = claims_weigh_list(claims, gate_state, tests, err);
+    json_decref(claims);
     if (result == NULL)
-        error_wrap(err, "%s", path);
+        error_wrap(err, "scenarios/claims.yaml");
     return result;
 }

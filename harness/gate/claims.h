@@ -19,17 +19,26 @@
 
 #include "harness/base/error.h"
 
+/* The claims of scenarios/claims.yaml.  New reference; CONFIG: it is wrong. */
+json_t *claims_load(struct error *err);
+
+/*
+ * Results of the tests that the claims name (harness/gate/test-results.h): of a
+ * build tree, or of a file that one left.  New reference.
+ */
+json_t *claims_tests(const char *path, const char *commit, struct error *err);
+
 /*
  * One object for each claim: {"id", "claim", "state": "PROVEN|PARTIAL|NOT
  * PROVEN|BLOCKED", "levels": [{"level", "proven", "text"}], "missing",
  * "residual", "owner", "closes"}.  'tests' NULL: no results of tests are here.
  * New reference; CONFIG: claims.yaml is wrong.
  */
-json_t *claims_weigh(const json_t *gate_state, const char *tests,
+json_t *claims_weigh(const json_t *gate_state, const json_t *tests,
                      struct error *err);
 
 /* The same with claims given (tests). */
 json_t *claims_weigh_list(const json_t *claims, const json_t *gate_state,
-                          const char *tests, struct error *err);
+                          const json_t *tests, struct error *err);
 
 #endif

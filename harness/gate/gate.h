@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "artifacts/status.h"
 #include "harness/base/error.h"
 
@@ -28,12 +30,12 @@
 
 struct gate_options {
     const char *suite;
-    const char *resume; /* a gate's directory, "last", or NULL: a new gate */
-    const char *output; /* directory of bundles */
-    const char *uri;    /* libvirt's, or NULL */
-    const char *system; /* of every row, or NULL: its own */
-    const char *tests;  /* build tree with results of tests, or NULL */
-    int64_t window_ns;  /* of every row; 0: the suite's own */
+    const char *resume;  /* a gate's directory, "last", or NULL: a new gate */
+    const char *output;  /* directory of bundles */
+    const char *uri;     /* libvirt's, or NULL */
+    const char *system;  /* of every row, or NULL: its own */
+    const json_t *tests; /* results of tests (claims_tests), or NULL */
+    int64_t window_ns;   /* of every row; 0: the suite's own */
     uint64_t lanes;
     uint64_t seed; /* GATE_SEED_ANY: the suite's own, else a fresh one */
     bool quiet;    /* no progress */

@@ -57,6 +57,9 @@ check 'no such history' says 64 'nowhere' "$ordeal" check "$work/nowhere"
 check 'no such history to look into' says 64 'nowhere' "$ordeal" history cat "$work/nowhere"
 printf 'not a history\n' >"$work/junk"
 check 'not a history' says 64 'junk' "$ordeal" check "$work/junk"
+printf '{"schema":1,"build":"1-2/3-4","tests":{}}\n' >"$work/results.json"
+check 'results of other programs' says 64 'another build' \
+    "$ordeal" gate ci --tests "$work/results.json"
 check 'no image' says 3 'ordeal image build' \
     env ORDEAL_CACHE_DIR="$work/empty" "$ordeal" run reservation_contention-control
 check 'image path without image' says 3 'ordeal image build' \

@@ -16,6 +16,7 @@
 #include "harness/gate/claims.h"
 #include "harness/gate/lane.h"
 #include "harness/gate/state.h"
+#include "harness/gate/test-results.h"
 #include "tests/lib/tap.h"
 
 static void
@@ -270,9 +271,14 @@ check_claim(const json_t *state, const char *tests, const char *expected,
             const char *missing)
 {
     json_t *claims = json_loads(claims_text, 0, NULL), *result, *claim;
+    json_t *results;
     struct error err = {0};
 
-    result = claims_weigh_list(claims, state, tests, &err);
+    results =
+        tests == NULL ? NULL : test_results_of_tree(tests, claims, "abc", &err);
+    CHECK((results == NULL) == (tests == NULL));
+    result = claims_weigh_list(claims, state, results, &err);
+    json_decref(results);
     CHECK(result != NULL);
     claim = json_array_get(result, 0);
     CHECK_STR(json_string_value(json_object_get(claim, "state")), expected);
@@ -306,7 +312,7 @@ test_claims_follow_from_runs(void)
     check_claim(state, NULL, "NOT PROVEN", "plain did not run");
     gate_attempt_begin(row, 1, 0);
     end_row(row, "passed", NULL);
-    check_claim(state, NULL, "PARTIAL", "results of tests are not here");
+    check_claim(state, NULL, "PARTIAL", "no results of tests were handed over");
     check_claim(state, dir, "PARTIAL", "test-a was not run");
     write_file(dir, "test-a.trs", ":global-test-result: FAIL\n", 0);
     check_claim(state, dir, "PARTIAL", "test-a did not pass");
@@ -322,6 +328,40 @@ test_claims_follow_from_runs(void)
     json_object_set_new(row, "state", json_string("blocked"));
     check_claim(state, dir, "BLOCKED", "plain is blocked");
     json_decref(state);
+    CHECK_OK(dir_remove(dir, &err), &err);
+}
+
+/* A file of results is of these programs, or it is refused. */
+static void
+test_results_are_handed_over(void)
+{
+    char dir[] = "/tmp/ordeal-gate-XXXXXX";
+    CLEANUP_FREE char *path = NULL, *problem = NULL;
+    json_t *claims = json_loads(claims_text, 0, NULL), *results, *again;
+    struct error err = {0};
+
+    CHECK(mkdtemp(dir) != NULL);
+    path = xasprintf("%s/r.json", dir);
+    write_file(dir, "test-a.trs", ":global-test-result: PASS\n", 0);
+    results = test_results_of_tree(dir, claims, "abc", &err);
+    CHECK(results != NULL);
+    CHECK_INT(json_dump_file(results, path, 0), 0);
+    again = claims_tests(path, NULL, &err);
+    CHECK(json_equal(again, results));
+    CHECK(test_results_problem(again, "test-a") == NULL);
+    problem = test_results_problem(again, "test-b");
+    CHECK_STR(problem, "test-b is not among the results");
+    json_decref(again);
+    json_object_set_new(results, "build", json_string("1-2/3-4"));
+    CHECK_INT(json_dump_file(results, path, 0), 0);
+    CHECK(claims_tests(path, NULL, &err) == NULL);
+    CHECK_INT(err.kind, ERROR_CONFIG);
+    CHECK(strstr(err.text, "another build (commit abc)") != NULL);
+    write_file(dir, "r.json", "[]", 0);
+    CHECK(claims_tests(path, NULL, &err) == NULL);
+    CHECK(strstr(err.text, "no results of tests") != NULL);
+    json_decref(results);
+    json_decref(claims);
     CHECK_OK(dir_remove(dir, &err), &err);
 }
 
@@ -466,6 +506,7 @@ main(void)
     RUN(test_a_row_that_does_not_block);
     RUN(test_state_survives_its_file);
     RUN(test_claims_follow_from_runs);
+    RUN(test_results_are_handed_over);
     RUN(test_shipped_claims_are_whole);
     RUN(test_lane_finds_the_bundle);
     RUN(test_lane_tells_what_went_wrong);
