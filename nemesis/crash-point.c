@@ -175,14 +175,12 @@ crash_undo(const struct fault_world *w, const json_t *record, struct error *err)
     return daemon_undo_restart(w, record, err);
 }
 
-static const int crash_may_exit[] = {86, 0};
-
 const struct fault_ops fault_crash_point_ops = {
     .name = "crash-point",
     .description = "the daemon ends at a point of its own, restarted when "
                    "healed",
     .takes_nodes_down = true,
-    .may_exit = crash_may_exit,
+    .ends_at_point = true,
     .setup = crash_setup,
     .available = crash_available,
     .undo_record = daemon_undo_record,

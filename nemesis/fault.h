@@ -100,6 +100,7 @@ struct fault_ops {
      * by SIGKILL, SIGTERM or with 0 need no leave.  NULL: none.
      */
     const int *may_exit;
+    bool ends_at_point; /* the same, with the system's own crash_exit */
     /* Its targets start anew: what other faults did inside them is gone. */
     bool reboots;
     int (*setup)(struct fault *f, struct error *err); /* checks params */

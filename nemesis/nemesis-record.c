@@ -78,18 +78,25 @@ nemesis_summary(struct nemesis *n, struct nemesis_summary *ret)
     pthread_mutex_unlock(&n->lock);
 }
 
+static void
+nemesis_grant_exit(struct nemesis *n, node_set targets, int status)
+{
+    assert(status > 0 && status < NEMESIS_STATUS_COUNT);
+    for (unsigned node = 0; node < NODE_COUNT_MAX; node++)
+        if (targets >> node & 1)
+            n->may_exit[node][status] = true;
+}
+
 void
 nemesis_grant_exits(struct nemesis *n, const struct fault *f)
 {
     const int *statuses = f->ops->may_exit;
 
     pthread_mutex_lock(&n->lock);
-    for (size_t i = 0; statuses != NULL && statuses[i] != 0; i++) {
-        assert(statuses[i] > 0 && statuses[i] < NEMESIS_STATUS_COUNT);
-        for (unsigned node = 0; node < NODE_COUNT_MAX; node++)
-            if (f->targets >> node & 1)
-                n->may_exit[node][statuses[i]] = true;
-    }
+    for (size_t i = 0; statuses != NULL && statuses[i] != 0; i++)
+        nemesis_grant_exit(n, f->targets, statuses[i]);
+    if (f->ops->ends_at_point)
+        nemesis_grant_exit(n, f->targets, f->world->system->crash_exit);
     pthread_mutex_unlock(&n->lock);
 }
 

@@ -114,11 +114,12 @@ struct system_ops {
     int (*watch)(const struct cluster *c, unsigned node, int64_t timeout_ns,
                  struct system_watch *state, uint32_t *ret, struct error *err);
     /*
-     * Points at which it can be told to end with status 86, NULL-terminated;
-     * NULL: it cannot.  crash_at() tells it, through its door: the n-th time
-     * from now on; point NULL: nowhere any more.
+     * Points at which it can be told to end, with the status crash_exit,
+     * NULL-terminated; NULL: it cannot.  crash_at() tells it, through its door:
+     * the n-th time from now on; point NULL: nowhere any more.
      */
     const char *const *crash_points;
+    int crash_exit;
     int (*crash_at)(const struct cluster *c, unsigned node, const char *point,
                     unsigned nth, int64_t timeout_ns, struct error *err);
     /*

@@ -277,6 +277,7 @@ const struct system_ops system_replica_ops = {
     .status = replica_status,
     .events = replica_events,
     .crash_points = replica_crash_points,
+    .crash_exit = REPLICA_CRASH_EXIT,
     .crash_at = replica_crash_at,
     .watch = replica_watch,
     .digest = replica_digest,

@@ -30,6 +30,7 @@ int replica_digest(const struct cluster *c, unsigned node, uint64_t index,
                    struct error *err);
 
 extern const int replica_refusal_exits[];
+#define REPLICA_CRASH_EXIT 86
 extern const char *const replica_crash_points[];
 int replica_crash_at(const struct cluster *c, unsigned node, const char *point,
                      unsigned nth, int64_t timeout_ns, struct error *err);

@@ -588,6 +588,7 @@ static const char *const fake_data_files[] = {"log/*", "meta", NULL};
 static const struct system_ops fake_system_ops = {
     .name = "fake",
     .crash_points = fake_crash_points,
+    .crash_exit = 86,
     .crash_at = fake_crash_at,
     .peer_port = 7101,
     .data_dir = "/data/fake",

@@ -362,6 +362,26 @@ test_exits_that_a_fault_gives_leave_for(void)
     fixture_teardown(&f);
 }
 
+/* At a crash point a daemon ends with the status that the system names. */
+static void
+test_the_exit_at_a_crash_point(void)
+{
+    struct nemesis_fixture f;
+
+    fixture_setup(&f,
+                  "{\"faults\":[{\"fault\":\"crash-point\",\"target\":\"n2\","
+                  "\"point\":\"soon\",\"duration\":\"2s\"}]}",
+                  3, 10 * NS_PER_S);
+    fixture_open(&f);
+    CHECK(!nemesis_may_exit(f.nemesis, 1, 86));
+    nemesis_run(f.nemesis);
+    CHECK_INT(summary(&f).confirmed, 1);
+    CHECK(nemesis_may_exit(f.nemesis, 1, 86));
+    CHECK(!nemesis_may_exit(f.nemesis, 0, 86));
+    CHECK(!nemesis_may_exit(f.nemesis, 1, 76));
+    fixture_teardown(&f);
+}
+
 static const char *const long_pause =
     "{\"faults\":[{\"fault\":\"pause\",\"target\":\"n2\","
     "\"duration\":\"5m\"}]}";
@@ -592,6 +612,7 @@ main(void)
     RUN(test_lost_proof_is_inconclusive_and_no_coverage);
     RUN(test_effect_that_ends_early_is_a_mismatch);
     RUN(test_exits_that_a_fault_gives_leave_for);
+    RUN(test_the_exit_at_a_crash_point);
     RUN(test_leases_are_renewed);
     RUN(test_a_lease_that_ran_out_is_recorded);
     RUN(test_a_renewal_that_fails_is_tried_again);
