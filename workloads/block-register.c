@@ -34,6 +34,8 @@ static const char *const block_actions[] = {
     "read", "read_elsewhere", "read_any", "read_fenced", "read_own", "write",
     "cas",  "cas_old",        "missing",  "repeat",      "reuse",    "tick"};
 static const int block_weights[] = {12, 12, 3, 5, 8, 26, 22, 6, 1, 10, 3, 1};
+static const struct generator_words block_words = {block_actions, block_weights,
+                                                   ARRAY_LEN(block_weights)};
 
 struct block_client {
     struct generator_client common;
@@ -67,11 +69,8 @@ block_new(const json_t *params, uint64_t seed, unsigned client_count,
     w->base.ops = &workload_block_register_ops;
     w->client_count = client_count;
     w->blocks = 8;
-    generator_time_init(&w->time);
-    generator_mix_init(&w->mix, block_actions, block_weights,
-                       ARRAY_LEN(block_weights));
-    if (generator_params(w->base.ops->name, params, known, ARRAY_LEN(known),
-                         &w->mix, 1, err) < 0) {
+    if (generator_begin(&w->base, &block_words, params, known, ARRAY_LEN(known),
+                        &w->time, &w->mix, err) < 0) {
         free(w);
         return NULL;
     }

@@ -220,13 +220,25 @@ generator_recent_pick(const struct generator_recent *r, struct rng *rng,
 
 /* ---- clients ---- */
 
-void
+static void
 generator_time_init(struct generator_time *t)
 {
     *t = (struct generator_time){.tick_every = 3,
                                  .tick_spacing_ms = 250,
                                  .window_slots = 128,
                                  .duplicate_percent = 8};
+}
+
+int
+generator_begin(const struct workload *w, const struct generator_words *words,
+                const json_t *params, const struct generator_param *known,
+                size_t known_count, struct generator_time *time,
+                struct generator_mix *mix, struct error *err)
+{
+    generator_time_init(time);
+    generator_mix_init(mix, words->names, words->weights, words->count);
+    return generator_params(w->ops->name, params, known, known_count, mix, 1,
+                            err);
 }
 
 bool

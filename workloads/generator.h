@@ -112,13 +112,27 @@ struct generator_client {
 
 struct generator_time {
     int64_t slot; /* highest seen in an answer */
-    /* Parameters, with the defaults of generator_time_init(). */
+    /* Parameters; by default a tick of four a second at each third step of
+     * client 0, and the replica's window of 128 slots. */
     int64_t tick_every, tick_spacing_ms, window_slots, duplicate_percent;
 };
 
-/* A tick of four a second at each third step of client 0, and the replica's
- * window of 128 slots. */
-void generator_time_init(struct generator_time *t);
+/* The actions of a workload with one mix, and how often each comes. */
+struct generator_words {
+    const char *const *names;
+    const int *weights;
+    unsigned count;
+};
+
+/*
+ * The beginning of such a workload: time and mix by default, then as the
+ * parameters say (generator_params).  The caller frees it on -1.
+ */
+int generator_begin(const struct workload *w,
+                    const struct generator_words *words, const json_t *params,
+                    const struct generator_param *known, size_t known_count,
+                    struct generator_time *time, struct generator_mix *mix,
+                    struct error *err);
 
 /* The rows of the parameters above for generator_params(). */
 #define GENERATOR_TIME_PARAMS(t)                                               \

@@ -42,6 +42,8 @@ static const char *const pool_actions[] = {
     "missing",     "repeat",         "reuse",    "tick"};
 static const int pool_weights[] = {10, 6,  3, 5, 32, 3, 2,
                                    18, 14, 6, 1, 9,  3, 1};
+static const struct generator_words pool_words = {pool_actions, pool_weights,
+                                                  ARRAY_LEN(pool_weights)};
 
 struct pool_hold {
     int64_t id, pool, quantity; /* id 0: free */
@@ -88,11 +90,8 @@ pool_new(const json_t *params, uint64_t seed, unsigned client_count,
     w->total = 240;
     w->quantity_max = 24;
     w->deadline_max = 16;
-    generator_time_init(&w->time);
-    generator_mix_init(&w->mix, pool_actions, pool_weights,
-                       ARRAY_LEN(pool_weights));
-    if (generator_params(w->base.ops->name, params, known, ARRAY_LEN(known),
-                         &w->mix, 1, err) < 0) {
+    if (generator_begin(&w->base, &pool_words, params, known, ARRAY_LEN(known),
+                        &w->time, &w->mix, err) < 0) {
         free(w);
         return NULL;
     }

@@ -34,6 +34,8 @@ static const char *const quota_actions[] = {
     "debit",  "debit_large",    "missing",  "create",
     "repeat", "reuse",          "tick"};
 static const int quota_weights[] = {10, 6, 3, 5, 50, 5, 1, 1, 10, 3, 1};
+static const struct generator_words quota_words = {quota_actions, quota_weights,
+                                                   ARRAY_LEN(quota_weights)};
 
 struct quota {
     struct workload base;
@@ -65,11 +67,8 @@ quota_new(const json_t *params, uint64_t seed, unsigned client_count,
     w->limit = 60;
     w->refill = 6;
     w->amount_max = 12;
-    generator_time_init(&w->time);
-    generator_mix_init(&w->mix, quota_actions, quota_weights,
-                       ARRAY_LEN(quota_weights));
-    if (generator_params(w->base.ops->name, params, known, ARRAY_LEN(known),
-                         &w->mix, 1, err) < 0) {
+    if (generator_begin(&w->base, &quota_words, params, known, ARRAY_LEN(known),
+                        &w->time, &w->mix, err) < 0) {
         free(w);
         return NULL;
     }

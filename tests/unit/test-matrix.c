@@ -230,9 +230,9 @@ test_the_suite_of_ci(void)
 
     CHECK_OK(matrix_load(&(struct matrix_options){.suite = "ci"}, &m, &err),
              &err);
-    CHECK_OK(matrix_load(&(struct matrix_options){.suite = "release-gate"},
-                         &all, &err),
-             &err);
+    CHECK_OK(
+        matrix_load(&(struct matrix_options){.suite = "nightly"}, &all, &err),
+        &err);
     CHECK(!m.release && m.seeded);
     CHECK(m.row_count <= 14);
     state = gate_state_new(&m, m.seed, 0);
