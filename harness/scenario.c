@@ -511,6 +511,15 @@ scenario_scale(uint64_t minimum, double factor)
     return minimum > 0 && scaled == 0 ? 1 : scaled;
 }
 
+/* Less one that the end of a short window cuts off; one there must be. */
+static uint64_t
+scenario_scale_faults(uint64_t minimum, double factor)
+{
+    uint64_t scaled = scenario_scale(minimum, factor);
+
+    return factor < 1 && scaled > 1 ? scaled - 1 : scaled;
+}
+
 struct scenario_evidence
 scenario_evidence_for(const struct scenario *s, int64_t window_ns)
 {
@@ -520,10 +529,10 @@ scenario_evidence_for(const struct scenario *s, int64_t window_ns)
     if (factor >= 1)
         factor = 1; /* more time is no excuse, and no extra demand */
     e.operations = scenario_scale(e.operations, factor);
-    e.faults = scenario_scale(e.faults, factor);
-    e.primary_hits = scenario_scale(e.primary_hits, factor);
+    e.faults = scenario_scale_faults(e.faults, factor);
+    e.primary_hits = scenario_scale_faults(e.primary_hits, factor);
     e.unknown_attempts = scenario_scale(e.unknown_attempts, factor);
-    e.leader_changes = scenario_scale(e.leader_changes, factor);
+    e.leader_changes = scenario_scale_faults(e.leader_changes, factor);
     return e;
 }
 

@@ -144,7 +144,10 @@ test_families_meet_nemeses(void)
     CHECK_INT(s->window_ns, 1800 * NS_PER_S);
     CHECK_INT(s->evidence.operations, 30 * 600);
     CHECK_INT(s->evidence.faults, 30 * 6);
-    CHECK_INT(scenario_evidence_for(s, 60 * NS_PER_S).faults, 6);
+    CHECK_INT(scenario_evidence_for(s, 60 * NS_PER_S).faults, 5);
+    CHECK_INT(scenario_evidence_for(s, 10 * NS_PER_S).faults, 1);
+    CHECK_INT(scenario_evidence_for(s, NS_PER_S).leader_changes, 1);
+    CHECK_INT(scenario_evidence_for(s, 3600 * NS_PER_S).faults, 30 * 6);
     CHECK(json_array_size(json_object_get(s->schedule, "faults")) == 2);
     CHECK(json_object_get(s->schedule, "window") == NULL);
     /* The bundle's copy says the same without them. */
