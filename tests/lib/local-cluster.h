@@ -27,6 +27,7 @@
 struct local_cluster {
     char dir[128];
     const char *binary, *bug;
+    int port_claim; /* tests/lib/ports.h */
     /* Further arguments of each daemon, NULL-terminated; NULL: none. */
     const char *const *arguments;
     struct cluster cluster;
@@ -192,7 +193,7 @@ local_cluster_start(struct local_cluster *l, const char *binary,
     l->binary = binary;
     l->bug = bug;
     snprintf(l->dir, sizeof(l->dir), "%s", dir);
-    port = ports_block(2 * node_count);
+    port = ports_block(2 * node_count, &l->port_claim);
     if (port == 0)
         return error_set(err, ERROR_ENVIRONMENT, "no free ports");
     l->cluster.node_count = node_count;
@@ -220,6 +221,7 @@ local_cluster_stop(struct local_cluster *l)
     for (unsigned i = 0; i < l->cluster.node_count; i++)
         local_kill_node(l, i);
     link_proxy_stop(&l->links);
+    close(l->port_claim);
 }
 
 #endif

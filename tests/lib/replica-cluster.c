@@ -57,7 +57,7 @@ cluster_init(struct replica_cluster *c, const char *const *arguments)
     snprintf(c->dir, sizeof(c->dir), "replica-cluster.XXXXXX");
     if (mkdtemp(c->dir) == NULL)
         abort();
-    c->base_port = ports_block(3 * CLUSTER_NODES);
+    c->base_port = ports_block(3 * CLUSTER_NODES, &c->port_claim);
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         real[i] = (uint16_t)(c->base_port + CLUSTER_NODES + i);
     c->links = xcalloc(1, sizeof(*c->links));
@@ -78,6 +78,7 @@ cluster_release(struct replica_cluster *c)
     for (unsigned i = 0; i < CLUSTER_NODES; i++)
         cluster_kill(c, i);
     link_proxy_stop(c->links);
+    close(c->port_claim);
     free(c->links);
     if (getenv("ORDEAL_KEEP") == NULL)
         dir_remove(c->dir, &err);

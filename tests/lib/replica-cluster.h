@@ -18,6 +18,8 @@
 struct replica_cluster {
     char dir[96];
     unsigned base_port;
+    int port_claim; /* the block of ports is this process's (tests/lib/ports.h)
+                     */
     pid_t pids[CLUSTER_NODES]; /* 0: not running */
     bool started[CLUSTER_NODES];
     bool paused[CLUSTER_NODES];
