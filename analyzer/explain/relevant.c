@@ -158,11 +158,146 @@ relevant_all(const struct problem *p, uint8_t *role)
             role[i] = SUPPOSED_MAYBE;
 }
 
+/* ---- models that say what is at stake ---- */
+
+struct stakes {
+    const struct problem *p;
+    struct seen subjects, places; /* that matter */
+    struct seen founded;          /* places of calls that matter */
+    uint32_t last;                /* what is invoked later comes after them */
+    bool all;
+};
+
+static struct model_stake
+stakes_of(const struct calls *c, uint32_t call)
+{
+    struct model_stake stake = {.subject = VALUE_ABSENT};
+
+    c->model->stake(c, call, &stake);
+    return stake;
+}
+
+#define STAKE_PLACES_MAX 64u
+
+/* At most 'STAKE_PLACES_MAX'; more: false, and everything is relevant. */
+static bool
+stakes_places(const struct calls *c, uint32_t call, uint32_t *ret,
+              uint32_t *ret_count)
+{
+    *ret_count = 0;
+    if (c->model->touches != NULL)
+        *ret_count = c->model->touches(c, call, ret, STAKE_PLACES_MAX);
+    return *ret_count <= STAKE_PLACES_MAX;
+}
+
+static void
+stakes_add_places(struct stakes *s, uint32_t call, struct seen *to)
+{
+    uint32_t places[STAKE_PLACES_MAX], count;
+
+    if (!stakes_places(s->p->calls, call, places, &count)) {
+        s->all = true;
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        seen_add(to, seen_value(places[i]));
+}
+
+static bool
+stakes_at(struct stakes *s, uint32_t call, const struct seen *places)
+{
+    uint32_t at[STAKE_PLACES_MAX], count;
+
+    if (!stakes_places(s->p->calls, call, at, &count))
+        s->all = true;
+    for (uint32_t i = 0; i < count && i < STAKE_PLACES_MAX; i++)
+        if (seen_has(places, seen_value(at[i])))
+            return true;
+    return false;
+}
+
+static void
+stakes_firm(struct stakes *s, uint32_t call)
+{
+    struct model_stake stake = stakes_of(s->p->calls, call);
+
+    if (s->p->calls->complete[call] > s->last)
+        s->last = s->p->calls->complete[call];
+    s->all |= stake.needs_all || stake.shakes_all;
+    if (stake.subject != VALUE_ABSENT)
+        seen_add(&s->subjects, seen_value(stake.subject));
+    if (stake.needs_places)
+        stakes_add_places(s, call, &s->places);
+    stakes_add_places(s, call, &s->founded);
+}
+
+/* One of the others: what is about a subject at a place that matters matters
+ * with all calls about it ('subjects' pass), then these are taken. */
+static void
+stakes_other(struct stakes *s, uint32_t i, bool subjects, uint8_t *role)
+{
+    uint32_t call = problem_call(s->p, i);
+    struct model_stake stake = stakes_of(s->p->calls, call);
+    bool known = stake.subject != VALUE_ABSENT, taken;
+
+    if (s->p->calls->invoke[call] > s->last)
+        return;
+    s->all |= stake.shakes_all;
+    if (stake.idle || stake.founds)
+        return;
+    taken = known && seen_has(&s->subjects, seen_value(stake.subject));
+    if (!taken && (subjects || !known))
+        taken = stakes_at(s, call, &s->places);
+    if (!taken)
+        return;
+    if (subjects && known)
+        seen_add(&s->subjects, seen_value(stake.subject));
+    if (subjects)
+        return;
+    role[i] = SUPPOSED_MAYBE;
+    stakes_add_places(s, call, &s->founded);
+}
+
+/* False: everything is relevant. */
+static bool
+relevant_stakes(const struct problem *p, uint8_t *role)
+{
+    const struct calls *c = p->calls;
+    struct stakes s = {.p = p};
+
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (role[i] == SUPPOSED_FIRM)
+            stakes_firm(&s, problem_call(p, i));
+        else
+            role[i] = SUPPOSED_OUT;
+    }
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t i = 0; i < p->count && !s.all; i++)
+            if (role[i] == SUPPOSED_OUT)
+                stakes_other(&s, i, pass == 0, role);
+    for (uint32_t i = 0; i < p->count && !s.all; i++)
+        if (role[i] == SUPPOSED_OUT &&
+            stakes_of(c, problem_call(p, i)).founds &&
+            (c->model->touches == NULL ||
+             stakes_at(&s, problem_call(p, i), &s.founded)))
+            role[i] = SUPPOSED_MAYBE;
+    free(s.subjects.cells);
+    free(s.places.cells);
+    free(s.founded.cells);
+    return !s.all;
+}
+
 void
 relevant_maybes(const struct problem *p, uint8_t *role)
 {
     const struct calls *c = p->calls;
     struct seen s = {.count = 0};
+
+    if (c->model->stake != NULL) {
+        if (!relevant_stakes(p, role))
+            relevant_all(p, role);
+        return;
+    }
     bool all = relevant_family(c->model) == FAMILY_NONE;
 
     for (uint32_t i = 0; i < p->count && !all; i++) {

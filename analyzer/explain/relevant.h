@@ -11,6 +11,10 @@
  *   set             value away leaves the order of the others (linearizability-
  *                   preserving values, Lee and Mathur, OOPSLA 2025)
  *
+ *   leases, holds,  an order stays one when a lease or a hold is struck out
+ * with debits          all that was done to it; a refusal needs whoever is at
+ * its places (model_stake)
+ *
  * For all other models everything is relevant.
  *
  * Threads: pure.

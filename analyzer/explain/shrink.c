@@ -56,6 +56,10 @@ struct shrink {
     uint32_t out_count;
     uint32_t end;
     bool unsure;
+    bool plain; /* candidates are plain calls alone */
+    /* What went before a window: states that allow all that any does. */
+    struct model_state *starts;
+    uint32_t start_count;
 };
 
 static bool
@@ -72,7 +76,9 @@ static bool
 shrink_contradict(struct shrink *sh)
 {
     relevant_maybes(sh->p, sh->role);
+    suppose_set_starts(sh->s, sh->starts, sh->start_count);
     enum verdict v = suppose_decide(sh->s, sh->role, sh->budget, NULL, NULL);
+    suppose_set_starts(sh->s, NULL, 0);
     if (v == VERDICT_UNKNOWN)
         sh->unsure = true;
     return v == VERDICT_INVALID;
@@ -121,6 +127,20 @@ by_answer_compare(const void *a, const void *b)
     return x->complete < y->complete ? 1 : x->complete > y->complete ? -1 : 0;
 }
 
+/* A call that needs nobody but those it is about is a better witness than one
+ * that was refused, whoever it was that stood in its way. */
+static bool
+shrink_is_plain(const struct shrink *sh, uint32_t index)
+{
+    const struct calls *c = sh->p->calls;
+    struct model_stake stake = {.subject = VALUE_ABSENT};
+
+    if (c->model->stake == NULL)
+        return true;
+    c->model->stake(c, problem_call(sh->p, index), &stake);
+    return !stake.needs_places && !stake.needs_all;
+}
+
 /* Of 'count' calls (indexes) those that were answered, last answer first. */
 static uint32_t
 shrink_candidates(const struct shrink *sh, const uint32_t *from, uint32_t count,
@@ -132,7 +152,8 @@ shrink_candidates(const struct shrink *sh, const uint32_t *from, uint32_t count,
     for (uint32_t i = 0; i < count; i++) {
         uint32_t index = from == NULL ? i : from[i];
 
-        if (shrink_is_definite(sh, index))
+        if (shrink_is_definite(sh, index) &&
+            (!sh->plain || shrink_is_plain(sh, index)))
             sorted[n++] = (struct by_answer){
                 sh->p->calls->complete[problem_call(sh->p, index)], index};
     }
@@ -229,8 +250,8 @@ shrink_widen(struct shrink *sh, uint32_t *candidates, uint32_t count)
 
 /* Fills out with firm calls that contradict; false: none were found. */
 static bool
-shrink_among(struct shrink *sh, const uint32_t *from, uint32_t count,
-             uint32_t end)
+shrink_among_these(struct shrink *sh, const uint32_t *from, uint32_t count,
+                   uint32_t end)
 {
     uint32_t *candidates = xcalloc(count + 1, sizeof(*candidates));
 
@@ -246,6 +267,18 @@ shrink_among(struct shrink *sh, const uint32_t *from, uint32_t count,
     }
     free(candidates);
     return window != 0;
+}
+
+static bool
+shrink_among(struct shrink *sh, const uint32_t *from, uint32_t count,
+             uint32_t end)
+{
+    if (sh->p->calls->model->stake == NULL)
+        return shrink_among_these(sh, from, count, end);
+    sh->plain = true;
+    bool found = shrink_among_these(sh, from, count, end);
+    sh->plain = false;
+    return found || shrink_among_these(sh, from, count, end);
 }
 
 /* The prefix cut: by bisection the earliest answer up to which a window of
@@ -569,6 +602,147 @@ shrink_store(struct shrink *sh, const struct context *x, struct decision *d)
     d->edge_count = kept;
 }
 
+/* ---- windows of long histories ---- */
+
+/* Histories with fewer calls are looked at as a whole at once. */
+#define NEAR_CALLS 1024u
+/* Answered calls of the first window before the end; four times as many in the
+ * next one. */
+#define NEAR_FIRST 64u
+/* A history with more states to begin with is not one for windows. */
+#define NEAR_STARTS_MAX 256u
+
+static int
+near_compare(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* The ranks of the answers up to 'end', the last one first. */
+static uint32_t *
+near_answers(const struct problem *p, uint32_t end, uint32_t *ret_count)
+{
+    uint32_t *answers = xcalloc((size_t)p->count + 1, sizeof(*answers));
+
+    *ret_count = 0;
+    for (uint32_t i = 0; i < p->count; i++) {
+        uint32_t complete = p->calls->complete[problem_call(p, i)];
+
+        if (complete != CALL_OPEN && complete <= end)
+            answers[(*ret_count)++] = complete;
+    }
+    qsort(answers, *ret_count, sizeof(*answers), near_compare);
+    return answers;
+}
+
+static bool
+near_state_known(const struct shrink *sh, const struct model_state *s)
+{
+    for (uint32_t i = 0; i < sh->start_count; i++)
+        if (sh->starts[i].count == s->count &&
+            memcmp(sh->starts[i].words, s->words,
+                   s->count * sizeof(*s->words)) == 0)
+            return true;
+    return false;
+}
+
+static void
+near_start(struct shrink *sh, struct model_state *s)
+{
+    if (sh->start_count == NEAR_STARTS_MAX || near_state_known(sh, s))
+        return;
+    model_state_copy(&sh->starts[sh->start_count], s);
+    sh->start_count++;
+}
+
+/* The calls that live at 'begin' or later, up to 'end', as 'members', and the
+ * states that those before may have left.  False: there are too many. */
+static bool
+near_window(struct shrink *sh, const struct problem *p, uint32_t begin,
+            uint32_t end, uint32_t *members, struct problem *ret)
+{
+    const struct calls *c = p->calls;
+    struct model_state s = {0};
+
+    for (uint32_t i = 0; i < sh->start_count; i++)
+        sh->starts[i].count = 0;
+    sh->start_count = 0;
+    *ret = (struct problem){.calls = c, .members = members, .key = p->key};
+    c->model->init(c, p->key, &s);
+    near_start(sh, &s);
+    for (uint32_t i = 0; i < p->count; i++) {
+        uint32_t call = problem_call(p, i);
+
+        if (c->invoke[call] < begin && c->model->anything(c, call, &s))
+            near_start(sh, &s);
+        if (c->invoke[call] <= end && c->complete[call] >= begin)
+            members[ret->count++] = call;
+    }
+    model_state_release(&s);
+    return sh->start_count < NEAR_STARTS_MAX;
+}
+
+/* One window: whether its core is proven to be minimal. */
+static bool
+near_try(struct shrink *sh, struct problem *part, uint32_t end,
+         struct decision *d)
+{
+    struct context x = {.count = 0};
+    bool minimal = false;
+
+    sh->p = part;
+    sh->role = xcalloc((size_t)part->count + 1, 1);
+    sh->out = xcalloc((size_t)part->count + 1, sizeof(*sh->out));
+    x.calls = xcalloc((size_t)part->count + 1, sizeof(*x.calls));
+    if (shrink_among(sh, NULL, part->count, end) && !sh->unsure)
+        minimal = shrink_prove(sh, &x);
+    if (minimal)
+        shrink_store(sh, &x, d);
+    suppose_free(sh->s);
+    sh->s = NULL;
+    free(sh->role);
+    free(sh->out);
+    free(x.calls);
+    return minimal;
+}
+
+/*
+ * The engine's last answer ends the prefix that cannot be explained; what
+ * contradicts it is mostly near.  So windows before it, each four times the
+ * last, whatever went before them: what contradicts even then contradicts.
+ * Context is asked for without that help, so that what is shown is a part of
+ * the history.  False: no window decides.
+ */
+static bool
+shrink_near(const struct problem *p, struct decision *d, struct budget *b)
+{
+    struct shrink sh = {.budget = b};
+    uint32_t end = shrink_last_answer(p, d), count;
+    bool minimal = false;
+
+    if (p->calls->model->anything == NULL || p->count < NEAR_CALLS ||
+        d->core_count == 0)
+        return false;
+    CLEANUP_FREE uint32_t *answers = near_answers(p, end, &count);
+    CLEANUP_FREE uint32_t *members =
+        xcalloc((size_t)p->count + 1, sizeof(*members));
+    sh.starts = xcalloc(NEAR_STARTS_MAX, sizeof(*sh.starts));
+    for (uint32_t n = NEAR_FIRST; n < count && !minimal && !budget_expired(b);
+         n *= 4) {
+        struct problem part;
+
+        if (!near_window(&sh, p, answers[n], end, members, &part))
+            break;
+        minimal = near_try(&sh, &part, end, d);
+    }
+    for (uint32_t i = 0; i < NEAR_STARTS_MAX; i++)
+        model_state_release(&sh.starts[i]);
+    free(sh.starts);
+    return minimal;
+}
+
 bool
 explain_shrink(const struct problem *p, struct decision *d, struct budget *b)
 {
@@ -576,6 +750,9 @@ explain_shrink(const struct problem *p, struct decision *d, struct budget *b)
     /* Those without steps make their own cores, a cycle for one. */
     if (p->calls->model->step == NULL)
         return d->core_count > 0;
+
+    if (shrink_near(p, d, b))
+        return true;
 
     CLEANUP_FREE uint32_t *members = NULL;
     struct problem part = *p;

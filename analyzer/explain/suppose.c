@@ -73,6 +73,8 @@ struct snapshot {
 struct suppose {
     const struct problem *p;
     uint32_t end; /* events after this rank are not looked at */
+    const struct model_state *starts; /* or NULL */
+    uint32_t start_count;
     struct snapshot snapshots[SNAPSHOTS_MAX];
     uint32_t snapshot_count;
     bool prepared;       /* they were taken */
@@ -168,12 +170,23 @@ suppose_set_end(struct suppose *s, uint32_t end)
 static void
 snapshots_drop(struct suppose *s)
 {
+    s->prepared = false;
     for (uint32_t i = 0; i < s->snapshot_count; i++) {
         free(s->snapshots[i].items);
         free(s->snapshots[i].call_in);
     }
     s->snapshot_count = 0;
     s->paths_kept = 0;
+}
+
+void
+suppose_set_starts(struct suppose *s, const struct model_state *starts,
+                   uint32_t count)
+{
+    if (starts != s->starts)
+        snapshots_drop(s);
+    s->starts = starts;
+    s->start_count = count;
 }
 
 static void
@@ -560,15 +573,24 @@ begin_call(struct suppose *s, uint32_t index)
 }
 
 static void
+begin_state(struct suppose *s, const struct model_state *state)
+{
+    struct configuration first = {.path = NONE,
+                                  .state = state_intern(s, state)};
+
+    set_add(s, &s->now, &first);
+}
+
+static void
 begin_decision(struct suppose *s, const uint8_t *role, struct budget *b)
 {
-    struct configuration first = {.path = NONE};
 
     s->role = role;
     s->budget = b;
     s->steps = s->slot_count = 0;
     if (s->pool_len > POOL_WORDS_MAX / 2) {
         snapshots_drop(s);
+        s->prepared = true; /* not again: they are too large */
         s->pool_len = 0;
         s->state_count = s->state_cap = 0;
         free(s->memo);
@@ -582,10 +604,13 @@ begin_decision(struct suppose *s, const uint8_t *role, struct budget *b)
     for (uint32_t i = 0; i < SUPPOSE_SLOTS_MAX; i++)
         s->call_in[i] = NONE;
     set_clear(&s->now);
+    for (uint32_t i = 0; i < s->start_count; i++)
+        begin_state(s, &s->starts[i]);
+    if (s->starts != NULL)
+        return;
     model_state_resize(&s->out, 0);
     s->model->init(s->p->calls, s->p->key, &s->out);
-    first.state = state_intern(s, &s->out);
-    set_add(s, &s->now, &first);
+    begin_state(s, &s->out);
 }
 
 static void

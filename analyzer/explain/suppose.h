@@ -41,6 +41,10 @@ struct suppose;
  * a model with step and outlive the suppose. */
 struct suppose *suppose_new(const struct problem *p, uint32_t end);
 void suppose_set_end(struct suppose *s, uint32_t end);
+/* Begins with any of these states instead of the model's first one; they stay
+ * the caller's and must live as long as they are in use.  NULL: with that. */
+void suppose_set_starts(struct suppose *s, const struct model_state *starts,
+                        uint32_t count);
 void suppose_free(struct suppose *s);
 void suppose_free_p(struct suppose **s);
 

@@ -105,6 +105,7 @@ const struct model_ops model_allocator = {
     .step = kernel_step,
     .pure = kernel_pure,
     .touches = kernel_touches,
+    .stake = kernel_stake,
     .describe = kernel_describe,
     .describe_state = kernel_describe_state,
     .exact = allocator_engines,

@@ -636,6 +636,50 @@ kernel_pure(const struct calls *c, uint32_t call)
     return c->complete[call] != CALL_OPEN && c->result[call] != KERNEL_OK;
 }
 
+static bool
+kernel_refused(const struct calls *c, uint32_t call)
+{
+    return c->complete[call] != CALL_OPEN && c->result[call] != KERNEL_OK;
+}
+
+/* What a refusal or a read shows to have expired, expired all the same. */
+void
+kernel_stake(const struct calls *c, uint32_t call, struct model_stake *ret)
+{
+    bool granted;
+
+    ret->subject = c->b[call];
+    switch (c->function[call]) {
+    case KERNEL_CREATE:
+        ret->subject = VALUE_ABSENT;
+        ret->founds = true;
+        return;
+    case KERNEL_TICK:
+        ret->subject = VALUE_ABSENT;
+        ret->idle = true;
+        return;
+    case KERNEL_RESERVE:
+        ret->needs_places = ret->idle = kernel_refused(c, call);
+        return;
+    case KERNEL_GET:
+        granted = kernel_word(c, call, KERNEL_GET_KNOWN) == KERNEL_GRANTED;
+        ret->needs_places = c->result[call] != KERNEL_AVAILABLE &&
+                            c->result[call] != KERNEL_MISSING && !granted;
+        ret->idle = ret->subject == VALUE_ABSENT || granted;
+        return;
+    case KERNEL_GET_LEASE:
+        ret->idle = true;
+        return;
+    default:
+        ret->idle = kernel_refused(c, call);
+        ret->needs_places =
+            kernel_word(c, call, KERNEL_COMMAND_KNOWN) == KERNEL_SHOWN;
+        ret->shakes_all =
+            !ret->idle &&
+            kernel_word(c, call, KERNEL_COMMAND_KNOWN) == KERNEL_NEVER_SEEN;
+    }
+}
+
 void
 kernel_describe_state(const struct calls *c, const struct model_state *s,
                       struct buf *out)
@@ -684,6 +728,7 @@ const struct model_ops model_lease_kernel = {
     .step = kernel_step,
     .pure = kernel_pure,
     .touches = kernel_touches,
+    .stake = kernel_stake,
     .describe = kernel_describe,
     .describe_state = kernel_describe_state,
     .exact = kernel_engines,

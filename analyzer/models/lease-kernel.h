@@ -119,6 +119,8 @@ void kernel_describe(const struct calls *c, uint32_t call, struct buf *out);
 void kernel_init(const struct calls *c, uint32_t key, struct model_state *out);
 bool kernel_step(const struct calls *c, uint32_t call,
                  const struct model_state *in, struct model_state *out);
+void kernel_stake(const struct calls *c, uint32_t call,
+                  struct model_stake *ret);
 bool kernel_pure(const struct calls *c, uint32_t call);
 void kernel_describe_state(const struct calls *c, const struct model_state *s,
                            struct buf *out);

@@ -169,6 +169,20 @@ lease_pure(const struct calls *c, uint32_t call)
     return c->function[call] == LEASE_READ;
 }
 
+/* Whose it is may have changed since, and it may be over at any time: of one
+ * owner that is the state that allows most, also what a free one does. */
+static bool
+lease_anything(const struct calls *c, uint32_t call, struct model_state *out)
+{
+    if (c->function[call] != LEASE_ACQUIRE) {
+        return false;
+    }
+    model_state_resize(out, STATE_WORDS);
+    out->words[STATE_OWNER] = c->a[call];
+    model_put64(out->words + STATE_UNTIL, INT64_MIN);
+    return true;
+}
+
 static void
 lease_describe_state(const struct calls *c, const struct model_state *s,
                      struct buf *out)
@@ -205,6 +219,7 @@ const struct model_ops model_lease = {
     .init = lease_init,
     .step = lease_step,
     .pure = lease_pure,
+    .anything = lease_anything,
     .describe = lock_describe,
     .describe_state = lease_describe_state,
     .exact = lease_engines,

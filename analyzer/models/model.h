@@ -46,6 +46,19 @@ enum decoded {
     DECODED_ERROR, /* no such contents; 'err' says what */
 };
 
+/*
+ * A subject (a lease, a hold) has a life of its own: an order stays one when
+ * all calls about it are struck out, but for calls that need its places.
+ */
+struct model_stake {
+    uint32_t subject;  /* VALUE_ABSENT: none, or nobody knows which */
+    bool idle;         /* as it was recorded, it can only forbid */
+    bool founds;       /* makes a place be there */
+    bool needs_places; /* whoever is at the keys it touches matters to it */
+    bool needs_all;    /* everything matters to it */
+    bool shakes_all;   /* it may have done anything */
+};
+
 struct model_ops {
     const char *name, *description; /* one line */
     const char *const *aliases;     /* NULL-terminated, or NULL */
@@ -110,6 +123,22 @@ struct model_ops {
      */
     uint32_t (*touches)(const struct calls *c, uint32_t call, uint32_t *ret,
                         uint32_t cap);
+
+    /*
+     * What the call has at stake in a part of the history (explain/relevant.h);
+     * *ret comes empty.  NULL: nothing is known, every call may matter to every
+     * other.
+     */
+    void (*stake)(const struct calls *c, uint32_t call,
+                  struct model_stake *ret);
+
+    /*
+     * A state that allows whatever any state does in which things may be after
+     * the call, however long ago; false: none, or that of another such call.
+     * NULL: not known.  Only of models without 'touches'.
+     */
+    bool (*anything)(const struct calls *c, uint32_t call,
+                     struct model_state *out);
 
     /* "cas 1 -> 2: ok"; "write 3 (unknown)".  Appends. */
     void (*describe)(const struct calls *c, uint32_t call, struct buf *out);

@@ -556,6 +556,23 @@ pool_touches(const struct calls *c, uint32_t call, uint32_t *ret, uint32_t cap)
     return count;
 }
 
+/* A hold that was not placed leaves more for the others; it matters to who was
+ * refused for want of capacity, or saw the sums. */
+static void
+pool_stake(const struct calls *c, uint32_t call, struct model_stake *ret)
+{
+    bool definite = c->complete[call] != CALL_OPEN;
+    uint8_t f = c->function[call];
+
+    ret->subject = c->b[call];
+    ret->founds = f == POOL_CREATE;
+    ret->idle = f >= POOL_GET || (f == POOL_EXPIRE && !definite) ||
+                (definite && c->result[call] != POOL_OK &&
+                 c->result[call] != HOLD_EXPIRED_CODE);
+    ret->needs_places = f == POOL_GET || (f == POOL_PLACE && definite &&
+                                          c->result[call] == POOL_SHORT);
+}
+
 static void
 pool_describe_get(const struct calls *c, uint32_t call, struct buf *out)
 {
@@ -655,6 +672,7 @@ const struct model_ops model_pool = {
     .step = pool_step,
     .pure = pool_pure,
     .touches = pool_touches,
+    .stake = pool_stake,
     .describe = pool_describe,
     .describe_state = pool_describe_state,
 };

@@ -357,6 +357,23 @@ quota_pure(const struct calls *c, uint32_t call)
     return c->function[call] == QUOTA_GET;
 }
 
+/* A debit that was not made leaves more for the others; it matters to who was
+ * refused, or saw a balance. */
+static void
+quota_stake(const struct calls *c, uint32_t call, struct model_stake *ret)
+{
+    bool definite = c->complete[call] != CALL_OPEN;
+    int64_t told;
+
+    ret->founds = c->function[call] == QUOTA_CREATE;
+    ret->idle = c->function[call] == QUOTA_GET ||
+                (definite && c->result[call] != QUOTA_OK);
+    ret->needs_all = c->function[call] == QUOTA_GET ||
+                     (c->function[call] == QUOTA_DEBIT &&
+                      ((definite && c->result[call] == QUOTA_SHORT) ||
+                       quota_told(c, call, &told)));
+}
+
 static void
 quota_describe_get(const struct calls *c, uint32_t call, struct buf *out)
 {
@@ -438,6 +455,7 @@ const struct model_ops model_quota = {
     .init = quota_init,
     .step = quota_step,
     .pure = quota_pure,
+    .stake = quota_stake,
     .describe = quota_describe,
     .describe_state = quota_describe_state,
 };

@@ -9,6 +9,7 @@
 
 #include "analyzer/explain/explain.h"
 #include "analyzer/explain/suppose.h"
+#include "analyzer/models/decode.h"
 #include "analyzer/models/functions.h"
 #include "harness/base/rng.h"
 #include "tests/lib/tap.h"
@@ -100,6 +101,80 @@ test_long_history(void)
     CHECK(!d.core_firm[0] && d.core_firm[1] && d.core_firm[2]);
     CHECK_INT(c->a[d.core[0]], 1 + (n - 4) % 5);
     CHECK_INT(d.core[2], n);
+    decision_release(&d);
+    calls_free(c);
+}
+
+/* ---- long histories of leases ---- */
+
+static void
+put_lease(struct calls *c, enum lease_function f, uint32_t owner,
+          uint32_t invoke)
+{
+    uint32_t words[LEASE_CALL_WORDS];
+    uint32_t i = calls_append(c, (uint8_t)f, owner, invoke, invoke + 1);
+
+    c->a[i] = value_of_int(c, owner);
+    model_put64(words + LEASE_CALL_END, INT64_MAX);
+    model_put64(words + LEASE_CALL_UNTIL, LEASE_UNTIL_NEVER);
+    c->list[i] = calls_list(c, words, LEASE_CALL_WORDS);
+}
+
+#define LEASE_CALLS 175000u
+#define LEASE_WRONG 90001u
+
+/* Eight clients, one after the other; once one acquires what another has. */
+static struct calls *
+lease_history(void)
+{
+    struct calls *c = calls_new_raw(model_find("lease"));
+
+    for (uint32_t i = 0; i < LEASE_CALLS; i++) {
+        bool wrong = i == LEASE_WRONG;
+
+        put_lease(c, i % 2 == 0 || wrong ? LEASE_ACQUIRE : LEASE_RELEASE,
+                  (i / 2 + (wrong ? 1 : 0)) % 8, 2 * i);
+    }
+    return c;
+}
+
+/* That the core without its 'gone'th call has an order. */
+static void
+check_needed(const struct calls *c, const struct decision *d, uint32_t gone)
+{
+    uint32_t members[16], count = 0;
+    struct budget b = seconds(10);
+    struct decision rest;
+
+    CHECK(d->core_count <= ARRAY_LEN(members));
+    for (uint32_t i = 0; i < d->core_count; i++)
+        if (i != gone)
+            members[count++] = d->core[i];
+    struct problem p = {c, members, count, VALUE_ABSENT};
+    engine_decide(&engine_brute, &p, &b, &rest);
+    CHECK_INT(rest.verdict, VERDICT_VALID);
+    decision_release(&rest);
+}
+
+/* The engine says no more than up to where the history can be explained. */
+static void
+test_long_leases(void)
+{
+    struct calls *c = lease_history();
+    struct problem p = {.calls = c, .count = c->count, .key = VALUE_ABSENT};
+    struct budget b = seconds(60);
+    struct decision d = {.verdict = VERDICT_INVALID,
+                         .core_count = LEASE_WRONG + 1};
+
+    d.core = xcalloc(d.core_count, sizeof(*d.core));
+    for (uint32_t i = 0; i < d.core_count; i++)
+        d.core[i] = i;
+    CHECK(explain_shrink(&p, &d, &b));
+    CHECK_INT(d.core_count, 2);
+    CHECK_INT(d.core[0], LEASE_WRONG - 1);
+    CHECK_INT(d.core[1], LEASE_WRONG);
+    for (uint32_t i = 0; i < d.core_count; i++)
+        check_needed(c, &d, i);
     decision_release(&d);
     calls_free(c);
 }
@@ -520,6 +595,7 @@ main(void)
     RUN(test_random_cas_register);
     RUN(test_stale_read);
     RUN(test_long_history);
+    RUN(test_long_leases);
     RUN(test_words);
     RUN(test_words_lock);
     RUN(test_words_queue);
