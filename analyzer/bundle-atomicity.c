@@ -112,8 +112,55 @@ bundle_shows(const struct checker_run *run, const struct answer *a,
            run->facts->lease_of_id[a->lease] == lease;
 }
 
+/* Of leases with several resources, which have numbers of their own: most
+ * leases have one, and need none of this. */
+struct bundles {
+    uint32_t *number; /* by lease */
+    struct bundle *items;
+    uint32_t count;
+};
+
+static struct bundle *
+bundle_of(const struct bundles *b, uint32_t lease)
+{
+    return &b->items[b->number[lease]];
+}
+
 static void
-bundle_see(struct checker_run *run, struct bundle *bundles, uint32_t answer)
+bundles_init(struct bundles *b, const struct facts *f)
+{
+    const struct table *t = f->table;
+
+    *b = (struct bundles){0};
+    b->number = xcalloc(f->lease_count + 1ul, sizeof(*b->number));
+    for (uint32_t i = 0; i < f->lease_count; i++) {
+        uint32_t creator = f->leases[i].creator;
+
+        b->number[i] = b->count;
+        b->count +=
+            creator != TABLE_NONE &&
+            t->operations.resources[t->answers[creator].operation].count > 1;
+    }
+    b->items = xcalloc(b->count + 1ul, sizeof(*b->items));
+    for (uint32_t i = 0; i < b->count; i++) {
+        struct bundle *x = &b->items[i];
+
+        x->last.first.answer = x->last.other.answer = TABLE_NONE;
+        x->last.first.resource = TABLE_NONE;
+        for (unsigned k = 0; k < STEPS; k++)
+            x->since[k] = x->last;
+    }
+}
+
+static void
+bundles_release(struct bundles *b)
+{
+    free(b->number);
+    free(b->items);
+}
+
+static void
+bundle_see(struct checker_run *run, struct bundles *bundles, uint32_t answer)
 {
     const struct table *t = run->table;
     const struct answer *a = &t->answers[answer];
@@ -128,10 +175,10 @@ bundle_see(struct checker_run *run, struct bundle *bundles, uint32_t answer)
         return;
     x.place = total ? a->applied : t->operations.invoke[a->operation];
     if (total || bundle_linearizable(t, a))
-        sights_add(&bundles[lease].last, &x, true);
+        sights_add(&bundle_of(bundles, lease)->last, &x, true);
     x.place = total ? a->applied : a->event;
     for (unsigned state = 0; state <= a->state; state++)
-        sights_add(&bundles[lease].since[state], &x, false);
+        sights_add(&bundle_of(bundles, lease)->since[state], &x, false);
 }
 
 static void
@@ -164,7 +211,7 @@ bundle_report(struct checker_run *run, const struct answer *a, uint32_t lease,
 }
 
 static void
-bundle_judge(struct checker_run *run, const struct bundle *bundles,
+bundle_judge(struct checker_run *run, const struct bundles *bundles,
              uint32_t answer)
 {
     const struct table *t = run->table;
@@ -174,14 +221,16 @@ bundle_judge(struct checker_run *run, const struct bundle *bundles,
     const struct grant *g = last_grant(run->facts, resource, &vp);
     bool total = bundle_total(run, a);
     const struct sight *beside;
+    const struct bundle *b;
 
     if (g == NULL || !bundle_has(run, g->lease, resource) ||
         (!total && !bundle_linearizable(t, a)) ||
         (total && g->index == INDEX_NONE))
         return;
+    b = bundle_of(bundles, g->lease);
     if (bundle_shows(run, a, g->lease)) {
         for (unsigned state = a->state + 1u; state < STEPS; state++) {
-            beside = sights_beside(&bundles[g->lease].since[state], resource);
+            beside = sights_beside(&b->since[state], resource);
             if (beside != NULL &&
                 (total ? beside->place <= a->applied
                        : beside->place < t->operations.invoke[a->operation])) {
@@ -191,7 +240,7 @@ bundle_judge(struct checker_run *run, const struct bundle *bundles,
         }
         return;
     }
-    beside = sights_beside(&bundles[g->lease].last, resource);
+    beside = sights_beside(&b->last, resource);
     if (beside != NULL &&
         (total ? beside->place >= a->applied : beside->place > a->event))
         bundle_report(run, a, g->lease, beside);
@@ -201,28 +250,21 @@ static void
 bundle_atomicity_check(struct checker_run *run)
 {
     const struct table *t = run->table;
-    uint32_t count = run->facts->lease_count;
-    struct bundle *bundles = xcalloc(count + 1ul, sizeof(*bundles));
+    struct bundles bundles;
 
-    for (uint32_t i = 0; i < count; i++) {
-        bundles[i].last.first.answer = bundles[i].last.other.answer =
-            TABLE_NONE;
-        bundles[i].last.first.resource = TABLE_NONE;
-        for (unsigned k = 0; k < STEPS; k++)
-            bundles[i].since[k] = bundles[i].last;
-    }
-    for (int pass = 0; pass < 2; pass++)
+    bundles_init(&bundles, run->facts);
+    for (int pass = 0; pass < 2 && bundles.count > 0; pass++)
         for (uint32_t i = 0; i < t->answer_count && !checker_expired(run);
              i++) {
             if (t->operations.function[t->answers[i].operation] !=
                 FUNCTION_GET_RESOURCE)
                 continue;
             if (pass == 0)
-                bundle_see(run, bundles, i);
+                bundle_see(run, &bundles, i);
             else
-                bundle_judge(run, bundles, i);
+                bundle_judge(run, &bundles, i);
         }
-    free(bundles);
+    bundles_release(&bundles);
 }
 
 const struct checker_ops checker_bundle_atomicity_ops = {

@@ -66,7 +66,18 @@ const struct checker_ops *checker_find(const char *name); /* NULL: none */
  * To be asked in every loop: true when the deadline has passed; the finding is
  * then UNKNOWN with that reason, unless it is INVALID already.
  */
-bool checker_expired(struct checker_run *run);
+bool checker_expired_now(struct checker_run *run);
+
+/* Reading the clock costs more than a step of most loops; the longest step
+ * walks all commands on one lease. */
+#define CHECKER_POLLS_PER_CLOCK 64u
+
+static inline bool
+checker_expired(struct checker_run *run)
+{
+    return ++run->polls % CHECKER_POLLS_PER_CLOCK == 0 &&
+           checker_expired_now(run);
+}
 
 /*
  * Records a violation.  The first one keeps its text; true when it is the

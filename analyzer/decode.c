@@ -143,7 +143,7 @@ key_find(const char *name)
 {
     for (unsigned key = key_begin(name[0]);
          key < KEY_COUNT && key_names[key][0] == name[0]; key++)
-        if (key_names[key][1] == name[1] && strcmp(key_names[key], name) == 0)
+        if (table_same_word(key_names[key], name))
             return key;
     return KEY_COUNT;
 }
@@ -261,7 +261,7 @@ decode_claim(const struct reading *x, struct invocation *ret)
     if (text == NULL)
         return lacks(x, KEY_CLAIM);
     for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
-        if (strcmp(text, names[i]) == 0) {
+        if (table_same_word(text, names[i])) {
             ret->claim = (enum claim)i;
             return ret->claim == CLAIM_FENCED && ret->required == INDEX_NONE
                        ? lacks(x, KEY_REQUIRED)
@@ -360,8 +360,7 @@ word(const char *text, const char *const *names, unsigned count)
 {
     unsigned i = 0;
 
-    while (i < count - 1 &&
-           (text[0] != names[i][0] || strcmp(text, names[i]) != 0))
+    while (i < count - 1 && !table_same_word(text, names[i]))
         i++;
     return i;
 }

@@ -81,7 +81,8 @@ answered_with_other_contents(const struct table *t, uint32_t op)
     const struct operations *o = &t->operations;
     const struct answer *a;
 
-    if (o->answer[op] == TABLE_NONE)
+    /* First what of most operations is the end of it. */
+    if (o->same_id_next[op] == TABLE_NONE || o->answer[op] == TABLE_NONE)
         return TABLE_NONE;
     a = &t->answers[o->answer[op]];
     for (uint32_t other = o->same_id_next[op]; other != TABLE_NONE;

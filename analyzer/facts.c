@@ -52,23 +52,83 @@ resource_of(struct facts *f, uint32_t id)
 
 /* ---- leases ---- */
 
+/* Answers, by their numbers. */
+struct answer_list {
+    uint32_t *items;
+    uint32_t count, cap;
+};
+
+static void
+answer_list_add(struct answer_list *l, uint32_t answer)
+{
+    if (l->count == l->cap) {
+        l->cap = l->cap == 0 ? 64 : l->cap * 2;
+        l->items = xrealloc(l->items, (size_t)l->cap * sizeof(*l->items));
+    }
+    l->items[l->count++] = answer;
+}
+
+/* The answers, which are large, are walked over once: those that made leases,
+ * and the reads that found one, are noted for later. */
+struct answers_noted {
+    struct answer_list grants, shown;
+};
+
 /* What reads tell of leases whose grant nobody saw. */
 static void
-collect_shown(struct facts *f)
+collect_shown(struct facts *f, const struct answer_list *shown)
 {
     const struct table *t = f->table;
 
+    for (uint32_t i = 0; i < shown->count; i++) {
+        uint32_t op = t->answers[shown->items[i]].operation;
+        struct lease_fact *l = &f->leases[lease_of(f, t->operations.lease[op])];
+
+        if (l->shown == TABLE_NONE)
+            l->shown = shown->items[i];
+    }
+}
+
+static void
+add_rise(struct facts *f, uint32_t *cap, int64_t slot, uint32_t event)
+{
+    if (f->rise_count == *cap) {
+        *cap = *cap == 0 ? 64 : *cap * 2;
+        f->rises = xrealloc(f->rises, (size_t)*cap * sizeof(*f->rises));
+    }
+    f->rises[f->rise_count++] = (struct slot_rise){slot, event};
+}
+
+static void
+collect_answers(struct facts *f, struct answers_noted *noted)
+{
+    const struct table *t = f->table;
+    const struct operations *o = &t->operations;
+    int64_t highest = 0;
+    uint32_t rise_cap = 0;
+
     for (uint32_t i = 0; i < t->answer_count; i++) {
         const struct answer *a = &t->answers[i];
+        enum function fn = (enum function)o->function[a->operation];
         struct lease_fact *l;
 
-        if (t->operations.function[a->operation] != FUNCTION_GET_LEASE ||
-            !a->found)
+        if (a->slot > highest) {
+            highest = a->slot;
+            add_rise(f, &rise_cap, highest, a->event);
+        }
+        if (fn == FUNCTION_GET_LEASE && a->found)
+            answer_list_add(&noted->shown, i);
+        if (a->lease == TABLE_NONE)
             continue;
-        l = &f->leases[lease_of(f, t->operations.lease[a->operation])];
-        if (l->shown == TABLE_NONE)
-            l->shown = i;
+        l = &f->leases[lease_of(f, a->lease)];
+        if (!function_is_reserve(fn) || a->code != CODE_OK ||
+            l->creator != TABLE_NONE)
+            continue;
+        l->creator = i;
+        answer_list_add(&noted->grants, i);
     }
+    if (highest > f->slot_max)
+        f->slot_max = highest;
 }
 
 static void
@@ -77,18 +137,6 @@ collect_leases(struct facts *f)
     const struct table *t = f->table;
     const struct operations *o = &t->operations;
 
-    for (uint32_t i = 0; i < t->answer_count; i++) {
-        const struct answer *a = &t->answers[i];
-        enum function fn = (enum function)o->function[a->operation];
-        struct lease_fact *l;
-
-        if (a->lease == TABLE_NONE)
-            continue;
-        l = &f->leases[lease_of(f, a->lease)];
-        if (function_is_reserve(fn) && a->code == CODE_OK &&
-            l->creator == TABLE_NONE)
-            l->creator = i;
-    }
     /* Backwards, so that each chain runs forwards. */
     for (uint32_t op = o->count; op-- > 0;) {
         struct lease_fact *l;
@@ -135,8 +183,6 @@ add_grants(struct facts *f, uint32_t answer)
     struct span span = t->operations.resources[a->operation];
     uint32_t lease = f->lease_of_id[a->lease];
 
-    if (f->leases[lease].creator != answer)
-        return;
     for (uint32_t i = 0; i < span.count; i++) {
         f->grants[f->grant_count++] = (struct grant){
             .resource = resource_of(f, t->lists[span.first + i]),
@@ -177,23 +223,21 @@ sort_grants(struct facts *f)
     f->grants = sorted;
 }
 
+/* Of the answers that made leases. */
 static void
-collect_grants(struct facts *f)
+collect_grants(struct facts *f, const struct answer_list *grants)
 {
     const struct table *t = f->table;
     size_t count = 0;
 
-    for (uint32_t i = 0; i < t->answer_count; i++)
-        count += t->operations.resources[t->answers[i].operation].count;
-    f->grants = xcalloc(count + 1, sizeof(f->grants[0]));
-    for (uint32_t i = 0; i < t->answer_count; i++) {
-        const struct answer *a = &t->answers[i];
+    for (uint32_t i = 0; i < grants->count; i++) {
+        uint32_t op = t->answers[grants->items[i]].operation;
 
-        if (function_is_reserve(
-                (enum function)t->operations.function[a->operation]) &&
-            a->code == CODE_OK)
-            add_grants(f, i);
+        count += t->operations.resources[op].count;
     }
+    f->grants = xcalloc(count + 1, sizeof(f->grants[0]));
+    for (uint32_t i = 0; i < grants->count; i++)
+        add_grants(f, grants->items[i]);
     sort_grants(f);
 }
 
@@ -221,7 +265,7 @@ collect_resource_operations(struct facts *f)
                 &f->resources[resource_of(f, t->lists[span.first + i])];
 
             if (fn == FUNCTION_CREATE_RESOURCE) {
-                f->create_next[op] = r->create_first;
+                f->create_after[op] = r->create_first + 1u;
                 r->create_first = op;
                 f->creates = true;
             }
@@ -238,36 +282,20 @@ collect_resource_operations(struct facts *f)
 /* ---- time ---- */
 
 /* Answers stand in order of time. */
-static void
-collect_slots(struct facts *f)
-{
-    const struct table *t = f->table;
-    int64_t highest = 0;
-
-    f->slots_answered = xcalloc(t->answer_count + 1ul, sizeof(int64_t));
-    for (uint32_t i = 0; i < t->answer_count; i++) {
-        if (t->answers[i].slot > highest)
-            highest = t->answers[i].slot;
-        f->slots_answered[i] = highest;
-    }
-    if (highest > f->slot_max)
-        f->slot_max = highest;
-}
-
 int64_t
 facts_slot_reached(const struct facts *f, uint32_t event)
 {
-    uint32_t low = 0, high = f->table->answer_count;
+    uint32_t low = 0, high = f->rise_count;
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
 
-        if (f->table->answers[middle].event < event)
+        if (f->rises[middle].event < event)
             low = middle + 1;
         else
             high = middle;
     }
-    return low == 0 ? 0 : f->slots_answered[low - 1];
+    return low == 0 ? 0 : f->rises[low - 1].slot;
 }
 
 static void
@@ -289,7 +317,6 @@ collect_ticks(struct facts *f)
         f->tick_invokes[f->tick_count] = o->invoke[op];
         f->tick_slots[f->tick_count++] = f->slot_max;
     }
-    collect_slots(f);
 }
 
 int64_t
@@ -371,20 +398,26 @@ facts_in_sweep(const struct facts *f, uint32_t event)
 void
 facts_init(struct facts *f, const struct table *t)
 {
+    struct answers_noted noted = {0};
+
     *f = (struct facts){.table = t};
     f->lease_of_id = numbers(t->id_count);
     f->resource_of_id = numbers(t->id_count);
     f->leases = xcalloc(t->id_count + 1ul, sizeof(f->leases[0]));
     f->resources = xcalloc(t->id_count + 1ul, sizeof(f->resources[0]));
     f->command_next = numbers(t->operations.count);
-    f->create_next = numbers(t->operations.count);
+    f->create_after =
+        xcalloc(t->operations.count + 1ul, sizeof(f->create_after[0]));
     f->expired_next = numbers(t->expired_count);
     collect_ticks(f);
+    collect_answers(f, &noted);
     collect_leases(f);
-    collect_shown(f);
+    collect_shown(f, &noted.shown);
     collect_resource_operations(f);
-    collect_grants(f);
+    collect_grants(f, &noted.grants);
     collect_sweeps(f);
+    free(noted.grants.items);
+    free(noted.shown.items);
 }
 
 void
@@ -397,9 +430,9 @@ facts_release(struct facts *f)
     free(f->grants);
     free(f->loose);
     free(f->command_next);
-    free(f->create_next);
+    free(f->create_after);
     free(f->expired_next);
-    free(f->slots_answered);
+    free(f->rises);
     free(f->tick_invokes);
     free(f->tick_slots);
     free(f->sweep_events);

@@ -37,13 +37,19 @@ struct grant {
 struct resource_fact {
     uint32_t id;
     uint32_t grant_first, grant_count; /* in facts->grants, in order */
-    uint32_t create_first; /* create operations; facts->create_next */
+    uint32_t create_first; /* create operations; facts_create_next */
     uint32_t loose_first;  /* facts->loose */
 };
 
 /* A reserve that may have made leases nobody was told of. */
 struct loose {
     uint32_t operation, next;
+};
+
+/* An answer showed a slot higher than all before it. */
+struct slot_rise {
+    int64_t slot;
+    uint32_t event;
 };
 
 struct facts {
@@ -56,22 +62,32 @@ struct facts {
     uint32_t grant_count;
     struct loose *loose;
     uint32_t loose_count;
-    uint32_t loose_event; /* the first that invoked one of them, or NONE */
-    uint32_t *command_next, *create_next; /* by operation */
-    uint32_t *expired_next;               /* by row */
+    uint32_t loose_event;   /* the first that invoked one of them, or NONE */
+    uint32_t *command_next; /* by operation */
+    uint32_t *create_after; /* by operation: facts_create_next */
+    uint32_t *expired_next; /* by row */
     uint32_t unknown_tick;  /* first event that invoked one, or NONE */
     uint32_t *tick_invokes; /* events, rising */
     int64_t *tick_slots;    /* highest slot asked for up to there */
     uint32_t tick_count;
     int64_t slot_max;        /* highest slot asked for or answered */
-    int64_t *slots_answered; /* by answer: the highest slot up to it */
-    uint32_t *sweep_events;  /* [begin, end) pairs of the sweep phases */
+    struct slot_rise *rises; /* of the slots that were answered */
+    uint32_t rise_count;
+    uint32_t *sweep_events; /* [begin, end) pairs of the sweep phases */
     uint32_t sweep_count;
     bool creates; /* the history creates its resources itself */
 };
 
 void facts_init(struct facts *f, const struct table *t);
 void facts_release(struct facts *f);
+
+/* The next operation that creates the same resource, or NONE.  Few do: numbers
+ * are one more than they are, and what is not written costs no memory. */
+static inline uint32_t
+facts_create_next(const struct facts *f, uint32_t op)
+{
+    return f->create_after[op] - 1u;
+}
 
 bool facts_in_sweep(const struct facts *f, uint32_t event);
 

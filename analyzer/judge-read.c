@@ -83,7 +83,7 @@ missing_resource(const struct facts *f, uint32_t resource,
     const struct table *t = f->table;
 
     for (uint32_t op = f->resources[resource].create_first; op != TABLE_NONE;
-         op = f->create_next[op]) {
+         op = facts_create_next(f, op)) {
         struct text who;
 
         if (when_operation(f, op, vp) != WHEN_BEFORE)

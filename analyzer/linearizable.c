@@ -496,7 +496,7 @@ explain_resource(struct replay *r, size_t at, unsigned depth, uint32_t resource)
 
     if (!m->exists) {
         for (uint32_t op = f->resources[resource].create_first;
-             op != TABLE_NONE; op = f->create_next[op])
+             op != TABLE_NONE; op = facts_create_next(f, op))
             if (may_place(r, op, at) && place(r, at, depth, op, TABLE_NONE))
                 return true;
         return false;

@@ -217,7 +217,7 @@ static uint32_t
 created_by(const struct facts *f, uint32_t resource, const struct viewpoint *vp)
 {
     for (uint32_t op = f->resources[resource].create_first; op != TABLE_NONE;
-         op = f->create_next[op])
+         op = facts_create_next(f, op))
         if (when_operation(f, op, vp) == WHEN_BEFORE)
             return op;
     return TABLE_NONE;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Linear probing over a power of two.  The keys come from a history, which is
+ * Open addressing over a power of two.  The keys come from a history, which is
  * data of strangers: the worst a hostile one can do is to make a check slow,
  * and checks have a deadline.
  */
@@ -22,6 +22,11 @@
  */
 #define MAP_RUN 16
 
+/* A run whose cells are taken goes on in the cells of the next one, where each
+ * number has its own again, this often; then cell by cell, which finds a free
+ * one whatever the numbers are. */
+#define MAP_RUNS_TRIED 4
+
 /* The cell of a key: its own, or the free one where it belongs. */
 static inline uint32_t *
 map_cell(const struct map *m, struct id128 key)
@@ -32,8 +37,10 @@ map_cell(const struct map *m, struct id128 key)
 
     h = (h ^ h >> 29 ^ key.lo / MAP_RUN) * UINT64_C(0x94d049bb133111eb);
     at = ((size_t)(h ^ h >> 32) * MAP_RUN + key.lo % MAP_RUN) & (m->cap - 1);
-    while (m->cells[at] != 0 && !id128_equal(m->keys[m->cells[at] - 1], key))
-        at = (at + 1) & (m->cap - 1);
+    for (unsigned tried = 0;
+         m->cells[at] != 0 && !id128_equal(m->keys[m->cells[at] - 1], key);
+         tried++)
+        at = (at + (tried < MAP_RUNS_TRIED ? MAP_RUN : 1)) & (m->cap - 1);
     return &m->cells[at];
 }
 

@@ -65,7 +65,7 @@ may_exist(const struct facts *f, uint32_t resource, uint32_t event)
     const struct operations *o = &f->table->operations;
 
     for (uint32_t op = f->resources[resource].create_first; op != TABLE_NONE;
-         op = f->create_next[op])
+         op = facts_create_next(f, op))
         if (o->outcome[op] != OUTCOME_FAIL && o->invoke[op] < event)
             return true;
     return false;

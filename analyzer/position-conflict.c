@@ -33,12 +33,13 @@ entry_compare(const void *x, const void *y)
 
 /* Sorted by index; several answers from one execution are one. */
 static struct entry *
-collect_entries(const struct table *t, size_t *ret_count)
+collect_entries(const struct table *t, uint32_t *ret_count)
 {
     const struct operations *o = &t->operations;
     struct entry *e =
         xcalloc((size_t)t->answer_count + t->expired_count + 1, sizeof(*e));
-    size_t count = 0, kept = 0;
+    size_t count = 0;
+    uint32_t kept = 0;
 
     for (uint32_t i = 0; i < t->answer_count; i++) {
         const struct answer *a = &t->answers[i];
@@ -97,13 +98,13 @@ report(struct checker_run *run, const struct entry *a, const struct entry *b,
 
 /* Fills, by entry, which one up to it was invoked last. */
 static uint32_t *
-check_order(struct checker_run *run, const struct entry *e, size_t count)
+check_order(struct checker_run *run, const struct entry *e, uint32_t count)
 {
-    uint32_t *latest = xcalloc(count + 1, sizeof(*latest));
+    uint32_t *latest = xcalloc(count + 1ul, sizeof(*latest));
     const struct entry *term = NULL;
 
-    for (size_t i = 0; i < count && !checker_expired(run); i++) {
-        latest[i] = (uint32_t)i;
+    for (uint32_t i = 0; i < count && !checker_expired(run); i++) {
+        latest[i] = i;
         if (i > 0 && e[i - 1].index == e[i].index)
             report(run, &e[i - 1], &e[i],
                    "one position belongs to one operation");
@@ -122,36 +123,36 @@ check_order(struct checker_run *run, const struct entry *e, size_t count)
     return latest;
 }
 
-/* The number of entries at or below 'index'. */
-static size_t
-entries_up_to(const struct entry *e, size_t count, uint64_t index)
+/* The entries, and how many are at or below the index that was looked for
+ * last. */
+struct entries {
+    struct entry *items;
+    uint32_t *latest;
+    uint32_t count, up_to;
+    uint64_t index;
+};
+
+static bool
+entry_is_up_to(const void *arg, uint32_t i)
 {
-    size_t low = 0, high = count;
+    const struct entries *e = arg;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (e[middle].index <= index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return e->items[i].index <= e->index;
 }
 
 static void
-check_read(struct checker_run *run, const struct entry *e, size_t count,
-           const uint32_t *latest, uint32_t answer)
+check_read(struct checker_run *run, struct entries *e, uint32_t answer)
 {
     const struct table *t = run->table;
     const struct answer *a = &t->answers[answer];
-    size_t up_to = entries_up_to(e, count, a->applied);
     const struct entry *last;
     struct text read, who;
 
-    if (up_to == 0)
+    e->index = a->applied;
+    e->up_to = order_search(e->count, e->up_to, entry_is_up_to, e);
+    if (e->up_to == 0)
         return;
-    last = &e[latest[up_to - 1]];
+    last = &e->items[e->latest[e->up_to - 1]];
     if (last->invoke < a->event)
         return;
     read = describe_answer(t, answer);
@@ -170,20 +171,20 @@ static void
 position_conflict_check(struct checker_run *run)
 {
     const struct table *t = run->table;
-    size_t count;
-    CLEANUP_FREE struct entry *e = NULL;
-    CLEANUP_FREE uint32_t *latest = NULL;
+    struct entries e = {0};
 
     if (!t->positions_total)
         return;
-    e = collect_entries(t, &count);
-    latest = check_order(run, e, count);
+    e.items = collect_entries(t, &e.count);
+    e.latest = check_order(run, e.items, e.count);
     for (uint32_t i = 0; i < t->answer_count && !checker_expired(run); i++) {
         const struct answer *a = &t->answers[i];
 
         if (a->applied != INDEX_NONE)
-            check_read(run, e, count, latest, i);
+            check_read(run, &e, i);
     }
+    free(e.items);
+    free(e.latest);
 }
 
 const struct checker_ops checker_position_conflict_ops = {

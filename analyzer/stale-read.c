@@ -18,10 +18,10 @@
 #include "analyzer/judge-read.h"
 #include "analyzer/order.h"
 
-/* By the event of an answer: the highest position known to the clients. */
+/* By the event of an answer: the one with the highest position that is known to
+ * the clients. */
 struct known {
     uint32_t event, answer;
-    uint64_t index;
 };
 
 static int
@@ -30,6 +30,16 @@ known_compare(const void *x, const void *y)
     const struct known *a = x, *b = y;
 
     return a->event < b->event ? -1 : a->event > b->event;
+}
+
+/* The position of what an answer shows, or of what it did. */
+static uint64_t
+known_index(const struct table *t, uint32_t answer)
+{
+    const struct answer *a = &t->answers[answer];
+    enum function f = (enum function)t->operations.function[a->operation];
+
+    return function_is_read(f) ? a->applied : a->index;
 }
 
 /* Answers in order of time, each with the highest position up to it. */
@@ -43,52 +53,56 @@ collect_known(const struct table *t, uint32_t *ret_count)
     for (uint32_t i = 0; i < t->answer_count; i++) {
         const struct answer *a = &t->answers[i];
         bool read = function_is_read((enum function)o->function[a->operation]);
-        uint64_t index = read ? a->applied : a->index;
 
-        if (index == INDEX_NONE ||
+        if (known_index(t, i) == INDEX_NONE ||
             (read && o->claim[a->operation] != CLAIM_LINEARIZABLE))
             continue;
-        known[count++] = (struct known){a->event, i, index};
+        known[count++] = (struct known){a->event, i};
     }
     order_nearly(known, count, sizeof(known[0]), known_compare);
-    for (uint32_t i = 1; i < count; i++) {
-        if (known[i - 1].index >= known[i].index) {
-            known[i].index = known[i - 1].index;
+    for (uint32_t i = 1; i < count; i++)
+        if (known_index(t, known[i - 1].answer) >=
+            known_index(t, known[i].answer))
             known[i].answer = known[i - 1].answer;
-        }
-    }
     *ret_count = count;
     return known;
 }
 
+/* What is known, and where it was looked for last. */
+struct knowledge {
+    struct known *items;
+    uint32_t count, hint;
+    uint32_t event; /* that is looked for */
+};
+
+static bool
+known_is_below(const void *arg, uint32_t i)
+{
+    const struct knowledge *k = arg;
+
+    return k->items[i].event < k->event;
+}
+
 /* The highest position acknowledged before 'event'; NULL: none. */
 static const struct known *
-known_before(const struct known *known, uint32_t count, uint32_t event)
+known_before(struct knowledge *k, uint32_t event)
 {
-    uint32_t low = 0, high = count;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (known[middle].event < event)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low == 0 ? NULL : &known[low - 1];
+    k->event = event;
+    k->hint = order_search(k->count, k->hint, known_is_below, k);
+    return k->hint == 0 ? NULL : &k->items[k->hint - 1];
 }
 
 static bool
-behind(struct checker_run *run, const struct known *known, uint32_t count,
-       uint32_t answer)
+behind(struct checker_run *run, struct knowledge *knowledge, uint32_t answer)
 {
     const struct table *t = run->table;
     const struct answer *a = &t->answers[answer];
     const struct known *k =
-        known_before(known, count, t->operations.invoke[a->operation]);
+        known_before(knowledge, t->operations.invoke[a->operation]);
     struct text read, who;
 
-    if (k == NULL || a->applied == INDEX_NONE || k->index <= a->applied)
+    if (k == NULL || a->applied == INDEX_NONE ||
+        known_index(t, k->answer) <= a->applied)
         return false;
     read = describe_answer(t, answer);
     who = describe_answer(t, k->answer);
@@ -97,7 +111,7 @@ behind(struct checker_run *run, const struct known *known, uint32_t count,
             "linearizable %s shows the state of position %llu, but %s was "
             "acknowledged at position %llu before the read began",
             read.s, (unsigned long long)a->applied, who.s,
-            (unsigned long long)k->index)) {
+            (unsigned long long)known_index(t, k->answer))) {
         witness_event(run, t->attempts.invoke[t->answers[k->answer].attempt]);
         witness_event(run, t->answers[k->answer].event);
         witness_operation(run, a->operation);
@@ -157,9 +171,10 @@ stale_read_check(struct checker_run *run)
     const struct table *t = run->table;
     const struct operations *o = &t->operations;
     bool leases = strcmp(t->model, "allocator") == 0;
-    uint32_t count = 0;
-    CLEANUP_FREE struct known *known =
-        t->positions_total ? collect_known(t, &count) : NULL;
+    struct knowledge known = {0};
+
+    if (t->positions_total)
+        known.items = collect_known(t, &known.count);
 
     for (uint32_t i = 0; i < t->answer_count && !checker_expired(run); i++) {
         const struct answer *a = &t->answers[i];
@@ -172,11 +187,12 @@ stale_read_check(struct checker_run *run)
         if (o->claim[op] == CLAIM_ANY ||
             (o->claim[op] == CLAIM_FENCED && !t->positions_total))
             continue;
-        if (o->claim[op] == CLAIM_LINEARIZABLE && behind(run, known, count, i))
+        if (o->claim[op] == CLAIM_LINEARIZABLE && behind(run, &known, i))
             continue;
         if (leases && !facts_in_sweep(run->facts, o->invoke[op]))
             by_value(run, i);
     }
+    free(known.items);
     if (strcmp(t->model, "block") == 0)
         block_values_check(run, false);
 }

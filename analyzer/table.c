@@ -68,19 +68,12 @@ bool
 function_find(const char *name, enum function *ret)
 {
     for (unsigned f = 0; f < FUNCTION_COUNT; f++) {
-        if (function_names[f][0] == name[0] &&
-            strcmp(function_names[f], name) == 0) {
+        if (table_same_word(function_names[f], name)) {
             *ret = (enum function)f;
             return true;
         }
     }
     return false;
-}
-
-bool
-function_is_mutation(enum function f)
-{
-    return f < FUNCTION_TICK;
 }
 
 bool
@@ -94,18 +87,6 @@ operation_id_was_taken(const struct table *t, uint32_t op)
             strcmp(t->names[a->error[at]], "operation_conflict") == 0)
             return true;
     return false;
-}
-
-bool
-function_is_reserve(enum function f)
-{
-    return f == FUNCTION_RESERVE || f == FUNCTION_RESERVE_BUNDLE;
-}
-
-bool
-function_is_read(enum function f)
-{
-    return f > FUNCTION_TICK;
 }
 
 /* ---- life ---- */
@@ -161,6 +142,9 @@ table_free_maps(struct table *t)
     map_release(&t->id_map);
     map_release(&t->operation_map);
     map_release(&t->process_map);
+    free(t->process_attempts);
+    t->process_attempts = NULL;
+    t->process_cap = 0;
 }
 
 void
@@ -230,7 +214,7 @@ table_name(struct table *t, const char *name)
     if (name == NULL)
         return 0;
     for (uint32_t i = 0; i < t->name_count; i++)
-        if (t->names[i][0] == name[0] && strcmp(t->names[i], name) == 0)
+        if (table_same_word(t->names[i], name))
             return (uint16_t)i;
     if (t->name_count == NAMES_MAX)
         return table_name(t, NAME_OTHER);
@@ -331,12 +315,31 @@ operation_of(struct table *t, const struct event *e,
     return op;
 }
 
+/* Where the last attempt of a process is noted, or MAP_NONE. */
+static uint32_t *
+process_attempt(struct table *t, uint32_t process)
+{
+    uint32_t cap = t->process_cap;
+
+    if (process >= TABLE_PROCESSES_DIRECT)
+        return map_put(&t->process_map, (struct id128){0, process});
+    if (process >= cap) {
+        while (process >= cap)
+            cap = cap == 0 ? 64 : cap * 2;
+        t->process_attempts =
+            xrealloc(t->process_attempts, cap * sizeof(uint32_t));
+        for (uint32_t i = t->process_cap; i < cap; i++)
+            t->process_attempts[i] = MAP_NONE;
+        t->process_cap = cap;
+    }
+    return &t->process_attempts[process];
+}
+
 static void
 add_invoke(struct table *t, const struct event *e)
 {
     struct operations *o = &t->operations;
     struct attempts *a = &t->attempts;
-    struct id128 process = {0, e->process};
     struct invocation in;
     uint32_t op, at, *open;
 
@@ -346,7 +349,7 @@ add_invoke(struct table *t, const struct event *e)
     }
     if (decode_invocation(t, e, &in) < 0)
         return;
-    open = map_put(&t->process_map, process);
+    open = process_attempt(t, e->process);
     if (*open != MAP_NONE && a->complete[*open] == TABLE_NONE) {
         table_cut(t,
                   "event %u: process %u invokes while its attempt of event %u "
@@ -410,7 +413,7 @@ static void
 add_completion(struct table *t, const struct event *e)
 {
     struct attempts *a = &t->attempts;
-    uint32_t at = map_get(&t->process_map, (struct id128){0, e->process});
+    uint32_t at = *process_attempt(t, e->process);
 
     if (at == MAP_NONE || a->complete[at] != TABLE_NONE) {
         table_cut(t,

@@ -209,6 +209,9 @@ struct recent_id {
  * among these, without a look into a large map.  A power of two. */
 #define TABLE_RECENT_IDS 256
 
+/* Processes are counted up from 0, as a rule: these have an array. */
+#define TABLE_PROCESSES_DIRECT 65536u
+
 struct table {
     struct arena arena;
     json_t *meta;      /* own reference */
@@ -238,7 +241,10 @@ struct table {
     const char *cut; /* why judging ends before the file does; NULL: no cut */
 
     /* While building. */
-    struct map id_map, operation_map, process_map;
+    struct map id_map, operation_map;
+    struct map process_map; /* of large numbers; the others: */
+    uint32_t *process_attempts;
+    uint32_t process_cap;
     struct recent_id recent[TABLE_RECENT_IDS]; /* by the low bits of an id */
 };
 
@@ -264,10 +270,39 @@ void table_cut(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
  */
 bool operation_id_was_taken(const struct table *t, uint32_t op);
 
-bool function_is_mutation(enum function f);
-bool function_is_reserve(enum function f);
-bool function_is_read(enum function f);
+static inline bool
+function_is_mutation(enum function f)
+{
+    return f < FUNCTION_TICK;
+}
+
+static inline bool
+function_is_reserve(enum function f)
+{
+    return f == FUNCTION_RESERVE || f == FUNCTION_RESERVE_BUNDLE;
+}
+
+static inline bool
+function_is_read(enum function f)
+{
+    return f > FUNCTION_TICK;
+}
+
 const char *function_name(enum function f);
+/* Of short words, most of which differ in their first letters: a call of
+ * strcmp() takes longer. */
+static inline bool
+table_same_word(const char *a, const char *b)
+{
+    while (*a == *b) {
+        if (*a == '\0')
+            return true;
+        a++;
+        b++;
+    }
+    return false;
+}
+
 /* False, and *ret as it was: no function has that name. */
 bool function_find(const char *name, enum function *ret);
 const char *code_name(enum code code);

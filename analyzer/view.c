@@ -14,6 +14,7 @@
 #include "config.h"
 
 #include "analyzer/facts.h"
+#include "analyzer/order.h"
 
 struct viewpoint
 viewpoint_before(const struct facts *f, uint32_t answer)
@@ -233,27 +234,35 @@ lease_outlook(const struct facts *f, uint32_t lease, const struct viewpoint *vp,
     view_states(f, lease, vp, ret);
 }
 
+struct grants_seen {
+    const struct grant *grants;
+    const struct viewpoint *from;
+};
+
+/* Sorted by index where it is used, by end where none has one. */
+static bool
+grant_is_before(const void *arg, uint32_t i)
+{
+    const struct grants_seen *s = arg;
+    const struct grant *g = &s->grants[i];
+
+    return g->index != INDEX_NONE && s->from->index != INDEX_NONE
+               ? g->index <= s->from->index
+               : g->end < s->from->invoke;
+}
+
 const struct grant *
 last_grant(const struct facts *f, uint32_t resource, const struct viewpoint *vp)
 {
     const struct resource_fact *r = &f->resources[resource];
-    const struct grant *grants = f->grants + r->grant_first;
-    uint32_t low = 0, high = r->grant_count;
+    struct grants_seen s = {f->grants + r->grant_first, vp};
+    uint32_t hint, count;
 
-    /* Sorted by index where it is used, by end where none has one. */
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        const struct grant *g = &grants[middle];
-        bool before = g->index != INDEX_NONE && vp->index != INDEX_NONE
-                          ? g->index <= vp->index
-                          : g->end < vp->invoke;
-
-        if (before)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low == 0 ? NULL : &grants[low - 1];
+    /* If grants are spread evenly over the history: */
+    hint = (uint32_t)((uint64_t)r->grant_count * vp->invoke /
+                      (f->table->event_count + 1ul));
+    count = order_search(r->grant_count, hint, grant_is_before, &s);
+    return count == 0 ? NULL : &s.grants[count - 1];
 }
 
 bool

@@ -356,10 +356,59 @@ test_order_nearly(void)
     }
 }
 
+static bool
+is_below(const void *arg, uint32_t i)
+{
+    const uint32_t *bounds = arg; /* how many there are, and are below */
+
+    CHECK(i < bounds[0]);
+    return i < bounds[1];
+}
+
+/* Wherever it begins. */
+static void
+test_order_search(void)
+{
+    for (uint32_t count = 0; count < 40; count++)
+        for (uint32_t below = 0; below <= count; below++)
+            for (uint32_t hint = 0; hint < count + 3; hint++)
+                CHECK_INT(order_search(count, hint, is_below,
+                                       (uint32_t[]){count, below}),
+                          below);
+    CHECK_INT(order_search(1u << 20, 3, is_below,
+                           (uint32_t[]){1u << 20, (1u << 20) - 1}),
+              (1u << 20) - 1);
+}
+
+/* Numbers in a row, all multiples of one, and in no order. */
+static void
+test_map_finds_all(void)
+{
+    const uint64_t factors[] = {1, 16, 256, UINT64_C(0x9e3779b97f4a7c15)};
+    struct map m = {0};
+    uint32_t count = 0;
+
+    for (unsigned f = 0; f < ARRAY_LEN(factors); f++)
+        for (uint64_t i = 0; i < 3000; i++) {
+            struct id128 id = {f, i * factors[f]};
+
+            CHECK_INT(map_get(&m, id), MAP_NONE);
+            *map_put(&m, id) = count++;
+        }
+    CHECK_INT(m.count, count);
+    for (unsigned f = 0; f < ARRAY_LEN(factors); f++)
+        for (uint64_t i = 0; i < 3000; i++)
+            CHECK_INT(map_get(&m, (struct id128){f, i * factors[f]}),
+                      f * 3000 + i);
+    map_release(&m);
+}
+
 int
 main(void)
 {
     RUN(test_order_nearly);
+    RUN(test_order_search);
+    RUN(test_map_finds_all);
     RUN(test_retries_fold);
     RUN(test_other_contents_are_another_operation);
     RUN(test_reads_and_ticks_never_fold);
