@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/base/arena.h"
 #include "nemesis/params.h"
 #include "nemesis/schedule.h"
 
@@ -304,22 +305,43 @@ plan_from_json(const json_t *json, struct plan *ret, struct error *err)
     return 0;
 }
 
+/* " shape=one_way" for each parameter; what has no room is left out. */
+static void
+plan_describe_params(const struct plan_entry *e, char *buf, size_t size)
+{
+    const char *key;
+    json_t *value;
+
+    buf[0] = '\0';
+    json_object_foreach (e->params, key, value) {
+        CLEANUP_FREE char *text =
+            json_is_string(value)
+                ? xstrdup(json_string_value(value))
+                : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        size_t length = strlen(buf), more = strlen(key) + strlen(text) + 2;
+
+        if (length + more < size)
+            snprintf(buf + length, size - length, " %s=%s", key, text);
+    }
+}
+
 /* One fault, as people read it. */
 static void
 plan_describe(const struct plan_entry *e, char *buf, size_t size)
 {
     double at = (double)e->at_ns / (double)NS_PER_S;
     double duration = (double)e->duration_ns / (double)NS_PER_S;
-    char on[256];
+    char params[160], on[256];
 
+    plan_describe_params(e, params, sizeof(params));
     if (e->on.kind == TRIGGER_NONE) {
-        snprintf(buf, size, "at %.1f s  %s %s for %.1f s", at, e->ops->name,
-                 e->target, duration);
+        snprintf(buf, size, "at %.1f s  %s %s%s for %.1f s", at, e->ops->name,
+                 e->target, params, duration);
         return;
     }
     trigger_describe(&e->on, on, sizeof(on));
-    snprintf(buf, size, "from %.1f s  %s %s for %.1f s, %s", at, e->ops->name,
-             e->target, duration, on);
+    snprintf(buf, size, "from %.1f s  %s %s%s for %.1f s, %s", at, e->ops->name,
+             e->target, params, duration, on);
 }
 
 void

@@ -268,21 +268,44 @@ planner_add_triggers(struct planner *p)
 
 /* ---- tracks ---- */
 
-static const struct schedule_entry *
-track_pick(const struct planner *p, const struct track *t, struct rng *rng)
+static double
+track_owed(const struct track *t)
 {
-    const struct schedule_entry *entries = &p->entries[t->first];
-    double sum = 0, point;
+    double sum = 0;
 
     for (size_t i = 0; i < t->count; i++)
-        sum += entries[i].weight;
-    point = rng_unit(rng) * sum;
-    for (size_t i = 0; i + 1 < t->count; i++) {
-        point -= entries[i].weight;
-        if (point < 0)
-            return &entries[i];
+        sum += t->owed[i] > 0 ? t->owed[i] : 0;
+    return sum;
+}
+
+/*
+ * Draws as cards are dealt: each entry is owed its weight (the least one's
+ * being 1), who is owed more comes with better odds, and when all have had
+ * theirs the next round begins.  So a short window meets what a long one
+ * meets, where independent draws may leave the heaviest entry out.
+ */
+static const struct schedule_entry *
+track_pick(const struct planner *p, struct track *t, struct rng *rng)
+{
+    const struct schedule_entry *entries = &p->entries[t->first];
+    double least = entries[0].weight, point;
+    size_t picked = 0;
+
+    for (size_t i = 1; i < t->count; i++)
+        least = entries[i].weight < least ? entries[i].weight : least;
+    if (track_owed(t) < 0.5) {
+        for (size_t i = 0; i < t->count; i++)
+            t->owed[i] += entries[i].weight / least;
     }
-    return &entries[t->count - 1];
+    point = rng_unit(rng) * track_owed(t);
+    for (size_t i = 0; i < t->count && point >= 0; i++) {
+        if (t->owed[i] <= 0)
+            continue;
+        point -= t->owed[i];
+        picked = i;
+    }
+    t->owed[picked] -= 1;
+    return &entries[picked];
 }
 
 /* A new round: who comes when (Fisher and Yates). */

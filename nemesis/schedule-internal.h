@@ -40,6 +40,7 @@ struct track {
     int64_t next_ns;     /* when the next wants to begin; INT64_MAX: none */
     int64_t round_ns;    /* TRACK_ROUND: when the round began */
     unsigned order[SCHEDULE_LIST_MAX];
+    double owed[SCHEDULE_LIST_MAX]; /* TRACK_MIX: of this round, to each */
     /* The fault that waits for its place; rng goes on where it was drawn. */
     const struct schedule_entry *entry;
     int64_t duration_ns;

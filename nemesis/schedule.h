@@ -14,7 +14,7 @@
  *
  * A schedule is a block, and blocks nest: "phases" are blocks one after the
  * other, "tracks" blocks at once, each with its own "interval" or "rate".  In a
- * block "faults" is a mix drawn by weight, but an entry with "at" comes exactly
+ * block "faults" is a mix dealt by weight, but an entry with "at" comes exactly
  * then and one with "on" when its trigger says (nemesis/trigger.h);
  * "flip_flop" takes its faults in turn; "stagger" one fault node after node.
  * docs/FAULTS.md has an example of each.  Keys of an entry that are not named

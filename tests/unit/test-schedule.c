@@ -119,6 +119,38 @@ test_weights_are_odds(void)
     CHECK(kills > 3 * others && kills < 5 * others);
 }
 
+/* Also the shortest run meets the heaviest entry: rounds are dealt out. */
+static void
+test_a_round_has_each_entry_by_its_weight(void)
+{
+    static const char *const names[] = {"kill", "pause", "stop"};
+    static const unsigned weights[] = {4, 2, 1};
+    bool moved = false;
+
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        unsigned seen[3] = {0};
+        struct plan p;
+
+        build("{\"interval\":\"9s\",\"faults\":["
+              "{\"fault\":\"kill\",\"weight\":2},"
+              "{\"fault\":\"pause\",\"weight\":1},"
+              "{\"fault\":\"stop\",\"weight\":0.5}]}",
+              seed, &p);
+        CHECK(p.entry_count >= 14);
+        for (size_t i = 0; i < p.entry_count; i++) {
+            for (unsigned k = 0; k < 3; k++)
+                seen[k] += strcmp(p.entries[i].ops->name, names[k]) == 0;
+            if (i % 7 != 6)
+                continue;
+            for (unsigned k = 0; k < 3; k++)
+                CHECK_INT(seen[k], weights[k] * (i / 7 + 1));
+        }
+        moved = moved || strcmp(p.entries[0].ops->name, "kill") != 0;
+        plan_release(&p);
+    }
+    CHECK(moved);
+}
+
 /* A longer window only adds faults at the end. */
 static void
 test_longer_window_keeps_the_beginning(void)
@@ -338,6 +370,7 @@ test_plan_for_people(void)
     CHECK(strstr(text, "pause one for 2.0 s, 5 ms after each 2. fault kill "
                        "proved_healed at n2\n") != NULL);
     CHECK(strstr(text, "stop one for ") != NULL);
+    CHECK(strstr(text, "partition one shape=one_way for ") != NULL);
     plan_release(&p);
 }
 
@@ -608,6 +641,7 @@ main(void)
     RUN(test_plan_comes_from_the_seed_alone);
     RUN(test_overlap_and_budget_hold_for_every_seed);
     RUN(test_weights_are_odds);
+    RUN(test_a_round_has_each_entry_by_its_weight);
     RUN(test_longer_window_keeps_the_beginning);
     RUN(test_plan_given_back_is_the_same);
     RUN(test_no_schedule_is_an_empty_plan);
