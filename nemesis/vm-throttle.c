@@ -253,12 +253,13 @@ throttle_look(struct fault *f, unsigned node, bool *ret_runs,
         view.pid == 0 ? 0 : throttle_count_stopped(f->world->clock, view.pid);
     if (throttle_measure(f, node, ret, err) < 0)
         return -1;
-    json_object_set_new(f->evidence, f->world->cluster->nodes[node].name,
-                        json_pack("{s:i, s:f, s:f, s:f, s:f}",
-                                  "stopped_percent", (int)*ret_stopped,
-                                  "work_ms", ret->ms, "work_ms_before",
-                                  before->ms, "host_cpus_free", ret->free_cpus,
-                                  "host_cpus_free_before", before->free_cpus));
+    json_object_set_new(
+        f->evidence, f->world->cluster->nodes[node].name,
+        json_pack("{s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "stopped_percent",
+                  (int)*ret_stopped, "work_ms_before", before->ms, "work_ms",
+                  ret->ms, "control_ms_before", before->control_ms,
+                  "control_ms", ret->control_ms, "host_cpus_free_before",
+                  before->free_cpus, "host_cpus_free", ret->free_cpus));
     return 0;
 }
 
