@@ -78,7 +78,11 @@ dist_families_DATA = \
 nemesesdir = $(pkgdatadir)/scenarios/nemesis
 dist_nemeses_DATA = \
 	scenarios/nemesis/acknowledged-failover.yaml \
+	scenarios/nemesis/aimed.yaml \
 	scenarios/nemesis/clock.yaml \
+	scenarios/nemesis/corrupted-frames.yaml \
+	scenarios/nemesis/disks-and-files.yaml \
+	scenarios/nemesis/machines.yaml \
 	scenarios/nemesis/backup_crash_during_catch_up.yaml \
 	scenarios/nemesis/clock_jump.yaml \
 	scenarios/nemesis/corrupted_log.yaml \
