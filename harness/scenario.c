@@ -506,18 +506,22 @@ scenario_ids(struct error *err)
 static uint64_t
 scenario_scale(uint64_t minimum, double factor)
 {
-    uint64_t scaled = (uint64_t)((double)minimum * factor);
-
-    return minimum > 0 && scaled == 0 ? 1 : scaled;
+    return (uint64_t)((double)minimum * factor);
 }
 
-/* Less one that the end of a short window cuts off; one there must be. */
+/* Less one that the end of a short window cuts off. */
 static uint64_t
 scenario_scale_faults(uint64_t minimum, double factor)
 {
     uint64_t scaled = scenario_scale(minimum, factor);
 
     return factor < 1 && scaled > 1 ? scaled - 1 : scaled;
+}
+
+static uint64_t
+scenario_one_at_least(uint64_t minimum, uint64_t scaled)
+{
+    return minimum > 0 && scaled == 0 ? 1 : scaled;
 }
 
 struct scenario_evidence
@@ -528,11 +532,16 @@ scenario_evidence_for(const struct scenario *s, int64_t window_ns)
 
     if (factor >= 1)
         factor = 1; /* more time is no excuse, and no extra demand */
-    e.operations = scenario_scale(e.operations, factor);
-    e.faults = scenario_scale_faults(e.faults, factor);
+    e.operations = scenario_one_at_least(e.operations,
+                                         scenario_scale(e.operations, factor));
+    e.faults = scenario_one_at_least(e.faults,
+                                     scenario_scale_faults(e.faults, factor));
+    /* What faults lead to is a matter of chance where there is room for one
+     * or two: none need be among them. */
     e.primary_hits = scenario_scale_faults(e.primary_hits, factor);
-    e.unknown_attempts = scenario_scale(e.unknown_attempts, factor);
     e.leader_changes = scenario_scale_faults(e.leader_changes, factor);
+    e.unknown_attempts = scenario_scale(e.unknown_attempts, factor);
+    e.unknown_attempts -= factor < 1 && e.unknown_attempts > 0;
     return e;
 }
 

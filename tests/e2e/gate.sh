@@ -60,7 +60,7 @@ check 'what disks lost in a power cut is in the bundle' \
 
 # A run in which nearly nothing happens is no evidence, however short.
 check_status 'a run with too little of everything is insufficient' 4 \
-    "$ordeal" run reservation_contention-control --window 5s --rate 2
+    "$ordeal" run reservation_contention-control --window 10s --rate 2
 check 'and says of what' grep -q 'operations .* TOO FEW' "$work/out"
 
 # A daemon that the driver knows only by a YAML file.

@@ -146,7 +146,9 @@ test_families_meet_nemeses(void)
     CHECK_INT(s->evidence.faults, 30 * 6);
     CHECK_INT(scenario_evidence_for(s, 60 * NS_PER_S).faults, 5);
     CHECK_INT(scenario_evidence_for(s, 10 * NS_PER_S).faults, 1);
-    CHECK_INT(scenario_evidence_for(s, NS_PER_S).leader_changes, 1);
+    CHECK_INT(scenario_evidence_for(s, NS_PER_S).operations, 10);
+    CHECK_INT(scenario_evidence_for(s, NS_PER_S).leader_changes, 0);
+    CHECK_INT(scenario_evidence_for(s, 20 * NS_PER_S).primary_hits, 1);
     CHECK_INT(scenario_evidence_for(s, 3600 * NS_PER_S).faults, 30 * 6);
     CHECK(json_array_size(json_object_get(s->schedule, "faults")) == 2);
     CHECK(json_object_get(s->schedule, "window") == NULL);
