@@ -130,6 +130,19 @@ kernel_reserve_words(struct calls *c, const struct record *invoke,
     return NULL;
 }
 
+#define KERNEL_NO_ID "the lease is no number and no text"
+
+/* Whether the map's lease, if it has one, is an id. */
+static bool
+kernel_is_id(const struct tree *map)
+{
+    const struct tree *lease = tree_get(map, "lease");
+
+    return tree_is_nil(lease) || lease->kind == TREE_INT ||
+           lease->kind == TREE_REAL || lease->kind == TREE_STRING ||
+           lease->kind == TREE_KEYWORD;
+}
+
 static enum decoded
 kernel_decode_reserve(struct calls *c, const struct record *invoke,
                       const struct record *end, struct call *ret,
@@ -137,7 +150,6 @@ kernel_decode_reserve(struct calls *c, const struct record *invoke,
 {
     bool told = model_ended(end) == ENDED_OK;
     const char *wrong = kernel_reserve_words(c, invoke, end, ret);
-    int64_t id;
 
     if (wrong != NULL) {
         return model_bad_value(c, invoke, wrong, err);
@@ -154,8 +166,8 @@ kernel_decode_reserve(struct calls *c, const struct record *invoke,
                 c->model == &model_lease_kernel)) {
         ret->result = KERNEL_OTHER; /* there, all resources exist */
     }
-    if (ret->b != VALUE_ABSENT && !value_to_int(c, ret->b, &id)) {
-        return model_bad_value(c, end, "the lease is no integer", err);
+    if (ret->b != VALUE_ABSENT && !kernel_is_id(end->value)) {
+        return model_bad_value(c, end, KERNEL_NO_ID, err);
     }
     return DECODED_CALL;
 }
@@ -193,7 +205,6 @@ kernel_decode_get(struct calls *c, const struct record *invoke,
 {
     struct model_words w = {0};
     const struct tree *state;
-    int64_t id;
 
     ret->a = model_field(c, invoke->value, "resource");
     if (ret->a == VALUE_ABSENT) {
@@ -215,8 +226,8 @@ kernel_decode_get(struct calls *c, const struct record *invoke,
     ret->list = model_words_list(c, &w);
     if (ret->result != KERNEL_AVAILABLE && ret->result != KERNEL_MISSING) {
         ret->b = model_field(c, end->value, "lease");
-        if (ret->b != VALUE_ABSENT && !value_to_int(c, ret->b, &id)) {
-            return model_bad_value(c, end, "the lease is no integer", err);
+        if (!kernel_is_id(end->value)) {
+            return model_bad_value(c, end, KERNEL_NO_ID, err);
         }
     }
     return DECODED_CALL;
@@ -276,12 +287,12 @@ kernel_decode_command(struct calls *c, const struct record *invoke,
 {
     bool told = model_ended(end) == ENDED_OK;
     struct model_words w = {0};
-    int64_t id;
 
     ret->a = model_field(c, invoke->value, "holder");
     ret->b = model_field(c, invoke->value, "lease");
-    if (ret->b == VALUE_ABSENT || !value_to_int(c, ret->b, &id)) {
-        return model_bad_value(c, invoke, "it names no lease by number", err);
+    if (ret->b == VALUE_ABSENT || !kernel_is_id(invoke->value)) {
+        return model_bad_value(c, invoke,
+                               "it names no lease by a number or a text", err);
     }
     kernel_common_words(end, &w);
     model_words_add(&w, model_field(c, invoke->value, "epoch"));

@@ -227,7 +227,10 @@ kernel_raise(const struct calls *c, uint32_t lease, struct model_state *s)
 {
     int64_t floor = model_get64(s->words + STATE_FLOOR), id;
 
-    if (!value_to_int(c, lease, &id) || id <= floor) {
+    if (!value_to_int(c, lease, &id)) {
+        return kernel_named(s, lease) == 0; /* no order to keep */
+    }
+    if (id <= floor) {
         return false;
     }
     model_put64(s->words + STATE_FLOOR, id);
@@ -318,14 +321,16 @@ kernel_name(const struct calls *c, uint32_t lease, struct model_state *s,
     uint32_t *record = s->words + at;
     int64_t id;
 
-    if (!kernel_waits(record) || !value_to_int(c, lease, &id) ||
-        id <= model_get64(record + RECORD_ABOVE) ||
-        id >= model_get64(record + RECORD_BELOW)) {
+    bool ordered = value_to_int(c, lease, &id);
+
+    if (!kernel_waits(record) ||
+        (ordered && (id <= model_get64(record + RECORD_ABOVE) ||
+                     id >= model_get64(record + RECORD_BELOW)))) {
         return false;
     }
     record[RECORD_LEASE] = lease;
     memset(record + RECORD_ABOVE, 0, 4 * sizeof(*record));
-    if (id > model_get64(s->words + STATE_FLOOR)) {
+    if (ordered && id > model_get64(s->words + STATE_FLOOR)) {
         return kernel_raise(c, lease, s);
     }
     return true;
@@ -454,7 +459,7 @@ kernel_command_dead(const struct calls *c, uint32_t call,
     if (code == KERNEL_NOT_FOUND) {
         return true; /* ended leases may be forgotten */
     }
-    if (!value_to_int(c, c->b[call], &id) || id > floor) {
+    if (value_to_int(c, c->b[call], &id) && id > floor) {
         return false;
     }
     if (function != KERNEL_ACTIVATE && function != KERNEL_RELEASE) {
@@ -564,8 +569,11 @@ kernel_get_lease(const struct calls *c, uint32_t call,
         return shown == record[RECORD_STATE] &&
                (epoch == VALUE_ABSENT || epoch == record[RECORD_EPOCH]);
     }
-    bool granted = value_to_int(c, c->b[call], &id) &&
-                   id <= model_get64(in->words + STATE_FLOOR);
+    if (!value_to_int(c, c->b[call], &id)) {
+        /* Ended, or not granted yet: without an order nobody can say. */
+        return shown == KERNEL_ENDED || shown == KERNEL_MISSING;
+    }
+    bool granted = id <= model_get64(in->words + STATE_FLOOR);
     return shown == (granted ? KERNEL_ENDED : KERNEL_MISSING);
 }
 
