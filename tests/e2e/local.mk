@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# End to end, with virtual machines: about ten minutes without KVM.
+# End to end, with virtual machines: about half an hour without KVM.
 E2E_TESTS = \
 	%D%/image-boot.sh \
 	%D%/image-reproducible.sh \
@@ -8,6 +8,8 @@ E2E_TESTS = \
 	%D%/run-power-cut.sh \
 	%D%/guest-faults.sh \
 	%D%/cluster-by-hand.sh \
+	%D%/run-plan.sh \
+	%D%/run-mixes.sh \
 	%D%/run-planted-bug.sh \
 	%D%/driver-dies.sh \
 	%D%/fault-matrix.sh \
