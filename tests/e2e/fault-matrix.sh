@@ -4,11 +4,20 @@
 # machines.  A row each: its effect is proven, its heal is proven, healing
 # twice is harmless; with the proof.  A fault that has no row here fails.  Then
 # the process that holds the cluster is killed between the steps of faults, and
-# recovery proves that nothing is left: a sample, or, with ORDEAL_NIGHTLY set,
-# each fault at each step.
+# recovery proves that nothing is left: each fault once, three at a time, one of
+# them at a step that the day chooses (ORDEAL_MATRIX_SEED=N: another) and two in
+# force, so that twelve days have them all; or, with ORDEAL_NIGHTLY set, each
+# fault alone at each step, which takes hours.
+#
+#   fault-matrix.sh [--only-deaths] [FAULT...]     only these
 # shellcheck source=tests/lib/tap.sh
 . "${ORDEAL_SRCDIR:?}/tests/lib/tap.sh"
 need_vm
+
+deaths_only=
+[ "${1-}" != --only-deaths ] || { deaths_only=yes && shift; }
+only=$*
+seed=${ORDEAL_MATRIX_SEED-$(($(date +%s) / 86400))}
 
 # row FAULT: how the matrix injects it, as 'ordeal fault inject' takes it.
 row() {
@@ -71,22 +80,33 @@ for i in range(1, 400):
 END
 }
 
-# matrix_row FAULT: everything that is asked of it.
-matrix_row() {
+# inject FAULT OPTION VALUE: with writers where there is nothing to harm without;
+# a rollback needs files that changed some seconds ago, and since.
+inject() {
     args=$(row "$1")
-    if [ "$1" = crash-point ]; then
+    writer=
+    case $1 in
+    crash-point | file-rollback)
         writes &
         writer=$!
-    fi
+        [ "$1" = crash-point ] || sleep 5
+        ;;
+    esac
     # shellcheck disable=SC2086
-    "$ordeal" fault inject "$1" $args >"$work/row.inject" 2>&1 || {
+    "$ordeal" fault inject "$1" $args "$2" "$3"
+    injected=$?
+    [ -z "$writer" ] || kill "$writer" 2>/dev/null
+    return "$injected"
+}
+
+# matrix_row FAULT: everything that is asked of it.
+matrix_row() {
+    inject "$1" --format text >"$work/row.inject" 2>&1 || {
         cat "$work/row.inject"
         id=$(sed -n 's/^fault \([0-9]*\) .*/\1/p' "$work/row.inject" | head -n 1)
         [ -n "$id" ] && "$ordeal" fault heal "$id"
         return 1
     }
-    [ -z "${writer-}" ] || kill "$writer" 2>/dev/null
-    writer=
     id=$(sed -n 's/^fault \([0-9]*\) .*/\1/p' "$work/row.inject" | head -n 1)
     "$ordeal" fault heal "$id" >"$work/row.heal" 2>&1 || {
         cat "$work/row.heal"
@@ -113,58 +133,123 @@ faults=$(json "$work/list.json" \
 missing=$(json "$work/list.json" \
     '" ".join(f["fault"] for f in j if not f["available"])')
 check "no fault is beyond these machines ($missing)" [ -z "$missing" ]
+faults=${only:-$faults}
 for fault in $faults; do
+    [ -z "$deaths_only" ] || break
     check "$fault: it has a row" row "$fault"
     row "$fault" >/dev/null || continue
-    # It puts back what changed, and here nobody writes.
-    [ "$fault" != file-rollback ] || {
-        note 'file-rollback: proven under load, by guest-faults.sh'
-        continue
-    }
     check 'the cluster serves' serves
     check "$fault: effect and heal proven, healed twice" matrix_row "$fault"
     note "$(cut -c1-300 "$work/row.inject")"
     note "$(cut -c1-300 "$work/row.heal")"
 done
 dir=$(records)
-check 'each step is recorded' [ -s "$dir/faults.jsonl" ]
-check 'the history can be read' "$ordeal" history stat "$dir/history.ordeal"
+if [ -z "$deaths_only" ]; then
+    check 'each step is recorded' [ -s "$dir/faults.jsonl" ]
+    check 'the history can be read' "$ordeal" history stat \
+        "$dir/history.ordeal"
+fi
 
 # ---- the holder dies ----
 
-# die STAGE FAULT: killed right after that step; then nothing is left.
+# die STAGE FAULT [COMPANION...]: killed right after that step, with the
+# companions in force; then nothing is left of any.
 die() {
     "$ordeal" status >/dev/null 2>&1 || "$ordeal" up || return 1
     serves || return 1
-    args=$(row "$2")
-    # shellcheck disable=SC2086
-    "$ordeal" fault inject "$2" $args --die-after "$1" >"$work/died" 2>&1
-    [ "$1" = healed ] && "$ordeal" fault heal "$2" >>"$work/died" 2>&1
+    stage=$1 dying=$2
+    shift 2
+    : >"$work/died"
+    for companion in "$@"; do
+        # Beside another fault its own proof may not hold (4).
+        inject "$companion" --format text >>"$work/died" 2>&1 || [ $? = 4 ] || {
+            cat "$work/died"
+            return 1
+        }
+    done
+    inject "$dying" --die-after "$stage" >>"$work/died" 2>&1
+    [ "$stage" = healed ] && "$ordeal" fault heal "$dying" >>"$work/died" 2>&1
     sleep 1
     "$ordeal" recover --output "$work/runs" >"$work/recover" 2>&1 || {
         cat "$work/died" "$work/recover"
         return 1
     }
-    grep -q "$2: undone, heal \(confirmed\|cannot\)" "$work/recover" || {
-        cat "$work/died" "$work/recover"
-        return 1
-    }
+    for fault in "$dying" "$@"; do
+        grep -q "$fault: undone, heal \(confirmed\|cannot\)" "$work/recover" || {
+            cat "$work/died" "$work/recover"
+            return 1
+        }
+    done
     nothing_left
 }
 
-if [ -n "${ORDEAL_NIGHTLY-}" ]; then
+# death STAGE FAULT [COMPANION...]
+death() {
+    began=$(date +%s)
+    check "killed after '$1' of $2${3+, while }${3-}${4+ and }${4-}${3+ in force}: recovered" \
+        die "$@"
+    note "$(($(date +%s) - began)) s"
+    grep -s ': undone' "$work/recover" | cut -c1-300 | sed 's/^/# /'
+}
+
+# Each fault at each step, one after the other.
+all_deaths() {
     for fault in $faults; do
         for stage in journalled injected proved healed; do
-            check "$fault: killed after '$stage', recovered" die "$stage" "$fault"
-            note "$(grep "$fault: undone" "$work/recover" | cut -c1-300)"
+            death "$stage" "$fault"
         done
     done
-else
-    for pair in injected:partition journalled:pause healed:clock-freeze; do
-        check "${pair#*:}: killed after '${pair%%:*}', recovered" \
-            die "${pair%%:*}" "${pair#*:}"
-        note "$(grep "${pair#*:}: undone" "$work/recover" | cut -c1-300)"
+}
+
+# Each fault once: three lie on three nodes; the day says which of them is at
+# which step.
+deaths_of_today() {
+    first='' second='' third='' life=0
+    for fault in $faults; do
+        case $(row "$fault") in
+        '--target n1'*) first="$first $fault" ;;
+        '--target n2'*) second="$second $fault" ;;
+        '--target n3'*) third="$third $fault" ;;
+        *) death_of_today "$fault" ;;
+        esac
     done
+    while [ -n "$first$second$third" ]; do
+        # shellcheck disable=SC2086
+        set -- $first
+        one=${1-} && first=${first#" $one"}
+        # shellcheck disable=SC2086
+        set -- $second
+        two=${1-} && second=${second#" $two"}
+        # shellcheck disable=SC2086
+        set -- $third
+        three=${1-} && third=${third#" $three"}
+        # shellcheck disable=SC2086
+        death_of_today $one $two $three
+    done
+}
+
+# death_of_today FAULT...: each day another of them, and its next step.
+death_of_today() {
+    life=$((life + 1))
+    turns=$(((life + seed) % $#))
+    while [ $turns -gt 0 ]; do
+        dying=$1 && shift
+        set -- "$@" "$dying"
+        turns=$((turns - 1))
+    done
+    case $(((life + seed / 3) % 4)) in
+    0) death journalled "$@" ;;
+    1) death injected "$@" ;;
+    2) death proved "$@" ;;
+    3) death healed "$@" ;;
+    esac
+}
+
+note "seed of the steps: $seed"
+if [ -n "${ORDEAL_NIGHTLY-}" ]; then
+    all_deaths
+else
+    deaths_of_today
 fi
 "$ordeal" down >/dev/null 2>&1
 check 'nothing is left' nothing_left
