@@ -41,13 +41,15 @@ check-e2e: all $(check_PROGRAMS)
 # (NIGHTLY_TRIALS), and schedules of the simulation that no night had before
 # (NIGHTLY_SCHEDULES, from a seed that is printed), for some hours; check-unit
 # and check run a few seconds of the same.
-# And each fault with its driver killed at each step, on virtual machines.
+# And, on virtual machines, runs over whole families of faults, and each fault
+# with its driver killed at each step.
 NIGHTLY_TRIALS = 1000000
 NIGHTLY_SCHEDULES = 200000
 NIGHTLY_TESTS = test-engines test-exact-register test-exact-queue \
 	test-exact-set test-exact-screens test-txn test-platter-model \
 	test-model-lease-kernel test-model-allocator test-model-quota-pool \
-	test-checkers-random test-simulation tests/e2e/fault-matrix.sh
+	test-checkers-random test-simulation tests/e2e/run-mixes.sh \
+	tests/e2e/fault-matrix.sh
 .PHONY: check-nightly
 check-nightly: $(check_PROGRAMS)
 	ORDEAL_TRIALS=$(NIGHTLY_TRIALS) ORDEAL_TXN_TRIALS=$(NIGHTLY_TRIALS) \

@@ -9,14 +9,13 @@ E2E_TESTS = \
 	%D%/guest-faults.sh \
 	%D%/cluster-by-hand.sh \
 	%D%/run-plan.sh \
-	%D%/run-mixes.sh \
 	%D%/run-planted-bug.sh \
 	%D%/driver-dies.sh \
 	%D%/fault-matrix.sh \
 	%D%/gate.sh \
 	%D%/system-crashes.sh \
 	%D%/unprivileged.sh
-EXTRA_DIST += $(E2E_TESTS) %D%/bug-matrix tests/lib/tap.sh
+EXTRA_DIST += $(E2E_TESTS) %D%/run-mixes.sh %D%/bug-matrix tests/lib/tap.sh
 
 check_PROGRAMS += test-provider-vm
 test_provider_vm_SOURCES = %D%/test-provider-vm.c
