@@ -24,6 +24,7 @@
 #include "harness/hand.h"
 #include "harness/paths.h"
 #include "harness/provider/cluster.h"
+#include "harness/provider/machine.h"
 #include "harness/provider/runtime-dir.h"
 #include "harness/run.h"
 #include "nemesis/nemesis.h"
@@ -56,6 +57,16 @@ recover_dead_status(const char *path)
     return NULL;
 }
 
+static const char *
+recover_word(const json_t *fault)
+{
+    const char *result = json_string_value(json_object_get(fault, "result"));
+
+    if (json_object_get(fault, "ended") != NULL)
+        return "not needed: it ended with its disk, which the driver served";
+    return result == NULL ? "cannot be looked at any more" : result;
+}
+
 /* Says, and adds to faults.jsonl, what became of each fault. */
 static void
 recover_tell(const struct recover_run *run, const struct nemesis_recovery *r)
@@ -66,8 +77,6 @@ recover_tell(const struct recover_run *run, const struct nemesis_recovery *r)
     json_t *fault;
 
     json_array_foreach (r->faults, i, fault) {
-        const char *result =
-            json_string_value(json_object_get(fault, "result"));
         json_t *evidence = json_object_get(fault, "evidence");
         CLEANUP_FREE char *seen =
             evidence == NULL ? NULL : json_dumps(evidence, JSON_COMPACT);
@@ -78,8 +87,8 @@ recover_tell(const struct recover_run *run, const struct nemesis_recovery *r)
                  json_string_value(json_object_get(fault, "fault")),
                  json_is_true(json_object_get(fault, "undone")) ? "undone"
                                                                 : "NOT undone",
-                 result == NULL ? "cannot be looked at any more" : result,
-                 seen == NULL ? "" : ": ", seen == NULL ? "" : seen);
+                 recover_word(fault), seen == NULL ? "" : ": ",
+                 seen == NULL ? "" : seen);
         json_object_set_new(fault, "stage", json_string("recovered"));
         line = json_dumps(fault, JSON_COMPACT);
         if (out == NULL || line == NULL || fprintf(out, "%s\n", line) < 0)
@@ -98,6 +107,16 @@ recover_network_gone(const struct recover_run *run)
     return provider != NULL && provider->fabric != NULL;
 }
 
+/* So did the servers of its machines' data disks. */
+static bool
+recover_disks_gone(const struct recover_run *run)
+{
+    const struct provider_ops *provider = provider_find(run->file.provider);
+
+    return provider != NULL && provider->machine != NULL &&
+           provider->machine->platter != NULL;
+}
+
 /* Heals by the journal over the nodes that still answer. */
 static int
 recover_faults(struct recover_run *run, const struct system_ops *system,
@@ -110,7 +129,8 @@ recover_faults(struct recover_run *run, const struct system_ops *system,
                                 .system = system,
                                 .remotes = run->remotes,
                                 .clock = clock_monotonic(),
-                                .network_gone = recover_network_gone(run)};
+                                .network_gone = recover_network_gone(run),
+                                .disks_gone = recover_disks_gone(run)};
     CLEANUP(nemesis_recovery_release) struct nemesis_recovery recovery = {0};
     int result;
 

@@ -205,6 +205,7 @@ const struct fault_ops fault_disk_fill_ops = {
     .name = "disk-fill",
     .description = "no room on the data file system",
     .takes_nodes_down = true,
+    .on_data_disk = true,
     .may_exit = fill_may_exit,
     .setup = fill_setup,
     .available = fill_available,

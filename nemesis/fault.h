@@ -52,6 +52,9 @@ struct fault_world {
     /* It was a switch of a driver that is dead: no node reaches another, and no
      * proof of a heal can ask for more than that nothing is left in them. */
     bool network_gone;
+    /* Their data disks were served by a driver that is dead: what was done to
+     * files on them went with them. */
+    bool disks_gone;
 };
 
 /* Where in the drawing above a fault is; moved on by the wrappers. */
@@ -101,6 +104,8 @@ struct fault_ops {
      */
     const int *may_exit;
     bool ends_at_point; /* the same, with the system's own crash_exit */
+    /* What it does lies in files on the data disks, and nowhere else. */
+    bool on_data_disk;
     /* Its targets start anew: what other faults did inside them is gone. */
     bool reboots;
     int (*setup)(struct fault *f, struct error *err); /* checks params */

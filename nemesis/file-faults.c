@@ -557,7 +557,7 @@ file_prove(struct fault *f, enum fault_phase phase, enum proof *ret,
 static const int file_may_exit[] = {76, 0};
 
 #define FILE_OPS                                                               \
-    .takes_nodes_down = true, .breaks_durability = true,                       \
+    .takes_nodes_down = true, .breaks_durability = true, .on_data_disk = true, \
     .may_exit = file_may_exit, .available = file_available,                    \
     .undo_record = held_undo_record, .inject = file_inject,                    \
     .prove = file_prove, .heal = file_heal, .undo = file_undo,                 \

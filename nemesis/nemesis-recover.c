@@ -8,7 +8,8 @@
  * Failure modes: an undo that fails, or a heal that is not proven, stays
  * pending for the next time.  Where the maker of the machines is gone (its
  * faults died with it) there is nothing to look through: undone is all that
- * can be said.
+ * can be said.  Files on a data disk that the driver served went with it: a
+ * guest whose disk is gone cannot undo what was done to them, and need not.
  */
 #include "config.h"
 
@@ -60,6 +61,21 @@ recovery_prove(const struct fault_world *w, const struct journal_record *record,
     return proof == PROOF_CONFIRMED ? 0 : -1;
 }
 
+/* Whether a failure is of no matter, for what was harmed is gone. */
+static bool
+recovery_ended(const struct fault_world *w, const struct journal_record *record,
+               json_t *entry)
+{
+    const struct fault_ops *ops =
+        fault_find(json_string_value(json_object_get(record->undo, "fault")));
+
+    if (!w->disks_gone || ops == NULL || !ops->on_data_disk)
+        return false;
+    json_object_set_new(entry, "ended", json_string("with its disk"));
+    json_object_del(entry, "result");
+    return true;
+}
+
 static void
 recovery_add(struct nemesis_recovery *r, const struct journal_record *record)
 {
@@ -85,7 +101,8 @@ recovery_undo(const struct fault_world *w,
 
         recovery_add(r, &pending->records[i]);
         entry = json_array_get(r->faults, i);
-        if (fault_undo(w, pending->records[i].undo, &one) < 0) {
+        if (fault_undo(w, pending->records[i].undo, &one) < 0 &&
+            !recovery_ended(w, &pending->records[i], entry)) {
             recovery_failed(entry, &one, &result, err);
             continue;
         }
@@ -110,8 +127,15 @@ recovery_finish(const struct fault_world *w, struct journal *journal,
 
         if (!json_is_true(json_object_get(entry, "undone")))
             continue;
-        if (recovery_prove(w, record, entry, &provable, &one) < 0 ||
-            journal_done(journal, record->id, &one) < 0) {
+        if (json_object_get(entry, "ended") == NULL &&
+            recovery_prove(w, record, entry, &provable, &one) < 0) {
+            provable = false;
+            if (!recovery_ended(w, record, entry)) {
+                recovery_failed(entry, &one, &result, err);
+                continue;
+            }
+        }
+        if (journal_done(journal, record->id, &one) < 0) {
             recovery_failed(entry, &one, &result, err);
             continue;
         }

@@ -149,7 +149,8 @@ struct nemesis_recovery {
     unsigned undone;     /* of these */
     unsigned proven;     /* of the undone: the heal is proven, too */
     unsigned unprovable; /* their makers died with the driver, with the harm */
-    /* {"id","fault","nodes","undone","result","evidence","error"} of each. */
+    /* {"id","fault","nodes","undone","result","evidence","error"} of each;
+     * "ended" where what was harmed is gone. */
     json_t *faults;
 };
 void nemesis_recovery_release(struct nemesis_recovery *r);

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -233,6 +234,45 @@ test_recovery_that_fails_is_done_again(void)
     CHECK(failed > 5);
 }
 
+/* The driver served the disks, too: nothing on them can be reached. */
+static void
+test_what_lay_on_a_lost_disk_ended_with_it(void)
+{
+    unsigned seen = 0;
+
+    for (unsigned n = 1; n < 120; n++) {
+        struct nemesis_fixture f;
+        struct nemesis_recovery r;
+
+        fixture_setup(&f,
+                      "{\"faults\":[{\"fault\":\"disk-fill\","
+                      "\"duration\":\"2s\"}]}",
+                      3, WINDOW_NS);
+        trip(&f, FAKE_KILL_AFTER, n, n);
+        run_in_a_child(&f);
+        if (fixture_pending(&f) == 1) {
+            seen++;
+            trip(&f, FAKE_FAIL_BEFORE, f.fake->call_count + 1, UINT_MAX);
+            CHECK(nemesis_recover(f.journal_path, &f.fake->world, &r, &f.err) <
+                  0);
+            CHECK_INT(r.undone, 0);
+            nemesis_recovery_release(&r);
+            CHECK_INT(fixture_pending(&f), 1);
+            f.fake->world.disks_gone = true;
+            CHECK_OK(
+                nemesis_recover(f.journal_path, &f.fake->world, &r, &f.err),
+                &f.err);
+            CHECK_INT(r.undone, 1);
+            CHECK_INT(r.proven, 0);
+            CHECK_INT(r.unprovable, 1);
+            nemesis_recovery_release(&r);
+            CHECK_INT(fixture_pending(&f), 0);
+        }
+        fixture_teardown(&f);
+    }
+    CHECK(seen > 3);
+}
+
 /* The driver is gone and nobody recovers: the guests' own timers. */
 static void
 test_timers_undo_what_they_can(void)
@@ -361,6 +401,7 @@ main(void)
     RUN(test_killed_before_each_call);
     RUN(test_killed_after_each_call);
     RUN(test_recovery_that_fails_is_done_again);
+    RUN(test_what_lay_on_a_lost_disk_ended_with_it);
     RUN(test_timers_undo_what_they_can);
     RUN(test_each_fault_alone_is_recovered_from_each_step);
     RUN(test_recover_without_a_journal_is_nothing_to_do);
