@@ -98,7 +98,8 @@ inject() {
     injected=$?
     # The primary may change before it is told where to end.
     for _ in 1 2 3; do
-        [ "$1 $2" = 'crash-point --format' ] && [ $injected != 0 ] || break
+        [ "$1 $2" = 'crash-point --format' ] || break
+        [ "$injected" != 0 ] || break
         # shellcheck disable=SC2086
         "$ordeal" fault inject "$1" $args "$2" "$3"
         injected=$?
