@@ -18,7 +18,7 @@
 struct fault_command {
     const struct command *self;
     char dir[RUNTIME_DIR_SIZE];
-    bool as_json;
+    bool as_json, up; /* a cluster is, in 'dir' */
     const char *target, *die_after;
     char **operands;
     int count;
@@ -80,13 +80,12 @@ fault_print_list(const json_t *list)
 static int
 fault_list(struct fault_command *c, struct error *err)
 {
-    bool up = command_find_up(c->dir);
-    json_t *list = up ? fault_ask(c, json_pack("{s:s}", "do", "list"), err)
-                      : hand_list(NULL);
+    json_t *list = c->up ? fault_ask(c, json_pack("{s:s}", "do", "list"), err)
+                         : hand_list(NULL);
 
     if (list == NULL)
         return command_failed(c->self, err);
-    if (c->as_json && !up)
+    if (c->as_json && !c->up)
         fault_print_json(list);
     else if (!c->as_json)
         fault_print_list(list);
@@ -268,10 +267,11 @@ fault_main(const struct command *self, int argc, char **argv)
     static const struct {
         const char *verb;
         int (*run)(struct fault_command *c, struct error *err);
-    } verbs[] = {{"list", fault_list},
-                 {"inject", fault_inject_main},
-                 {"heal", fault_heal_main},
-                 {"facts", fault_facts_main}};
+        bool anywhere; /* also without a cluster */
+    } verbs[] = {{"list", fault_list, true},
+                 {"inject", fault_inject_main, false},
+                 {"heal", fault_heal_main, false},
+                 {"facts", fault_facts_main, false}};
     struct fault_command c = {.self = self, .target = "one", .die_after = ""};
     const struct option_spec specs[] = {
         {"target", 't', OPTION_STRING, &c.target, "SPEC",
@@ -290,7 +290,8 @@ fault_main(const struct command *self, int argc, char **argv)
     for (size_t i = 0; c.count > 0 && i < ARRAY_LEN(verbs); i++) {
         if (strcmp(verbs[i].verb, argv[0]) != 0)
             continue;
-        if (verbs[i].run != fault_list && !command_find_up(c.dir))
+        c.up = command_find_up(c.dir);
+        if (!c.up && !verbs[i].anywhere)
             return usage_error(self, "no cluster is up; 'ordeal up' makes one");
         return verbs[i].run(&c, &err);
     }

@@ -98,39 +98,25 @@ recover_tell(const struct recover_run *run, const struct nemesis_recovery *r)
         fclose(out);
 }
 
-/* A switch inside the driver died with it. */
-static bool
-recover_network_gone(const struct recover_run *run)
-{
-    const struct provider_ops *provider = provider_find(run->file.provider);
-
-    return provider != NULL && provider->fabric != NULL;
-}
-
-/* So did the servers of its machines' data disks. */
-static bool
-recover_disks_gone(const struct recover_run *run)
-{
-    const struct provider_ops *provider = provider_find(run->file.provider);
-
-    return provider != NULL && provider->machine != NULL &&
-           provider->machine->platter != NULL;
-}
-
 /* Heals by the journal over the nodes that still answer. */
 static int
 recover_faults(struct recover_run *run, const struct system_ops *system,
                const char *journal, struct error *err)
 {
     struct cluster *cluster = &run->file.cluster;
+    const struct provider_ops *provider = provider_find(run->file.provider);
+    const struct machine_ops *machine =
+        provider == NULL ? NULL : provider->machine;
     CLEANUP_FREE char *harm = paths_program("ordeal-harm");
-    struct fault_world world = {.harm_program = harm,
-                                .cluster = cluster,
-                                .system = system,
-                                .remotes = run->remotes,
-                                .clock = clock_monotonic(),
-                                .network_gone = recover_network_gone(run),
-                                .disks_gone = recover_disks_gone(run)};
+    struct fault_world world = {
+        .harm_program = harm,
+        .cluster = cluster,
+        .system = system,
+        .remotes = run->remotes,
+        .clock = clock_monotonic(),
+        /* Both were served by the driver. */
+        .network_gone = provider != NULL && provider->fabric != NULL,
+        .disks_gone = machine != NULL && machine->platter != NULL};
     CLEANUP(nemesis_recovery_release) struct nemesis_recovery recovery = {0};
     int result;
 
